@@ -249,6 +249,27 @@ class Iterator:
 """
 
 
+def test_what_is_run_as_garbage_is_collected_is_seen(tmp_path: Path) -> None:
+    before = """
+import weakref
+
+class Ring:
+    def __init__(self):
+        self.me = self
+
+class Closing(Ring):
+    def __del__(self):
+        streets.walk()
+
+def watched():
+    weakref.finalize(Ring(), streets.walk)
+"""
+    calls = ["Closing()", "watched()", "Ring()"]
+    *seen, other = each(tmp_path, before, calls, WALK).values()
+    assert set(seen) == {"runs what changed in src/town/streets.py when garbage is collected"}
+    assert other == ""
+
+
 def test_what_was_made_at_the_set_up_is_seen_as_it_goes_on(tmp_path: Path) -> None:
     tests = """
 import pytest

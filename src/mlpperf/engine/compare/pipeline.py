@@ -70,7 +70,7 @@ from .planning import HOT_PATHS, plan, without_slow_imports
 from .result import Comparison
 from .screening import Timing, follow_up, screen
 from .shards import Shard
-from .unchanged import reason_for_all, watching
+from .unchanged import not_to_be_timed, reason_for_all, watching
 
 Findings = Mapping[Series, Finding]
 
@@ -181,11 +181,11 @@ def _steps(
     findings = dict(planned.findings)
     findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
     findings |= measure_values(context, planned.findings, runs)
-    skipped = Judgement(Verdict.UNCHANGED_CODE)
     findings |= {
-        series: replace(findings[series], untimed=skipped)
+        series: replace(findings[series], untimed=untimed)
         for series in _timeable(findings, runs)
-        if reasons.get(series) == "" and not needed(context.pair.settings.policy, series)
+        if (untimed := not_to_be_timed(reasons.get(series)))
+        and not needed(context.pair.settings.policy, series)
     }
     timeable = _timeable(findings, runs)
     budget = given or usual_budget(timeable)

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..pool.process import WorkerError
+from ..statistics.verdicts import Judgement, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..versions.diff import Changes
 from ..worker.protocol import Extents
-from ..worker.watching import WHEN_LOADED
+from ..worker.watching import IN_GARBAGE, WHEN_LOADED
 from .context import SIDES, Context
 from .dry_run import by_suite
 
@@ -88,3 +89,12 @@ def reason_for_all(reasons: Mapping[Series, str]) -> str:
     """Why all series run changed code, as loading their suite does; "" if not all do."""
     why = next(iter(reasons.values()), "")
     return why if why.endswith(WHEN_LOADED) and set(reasons.values()) == {why} else ""
+
+
+def not_to_be_timed(reason: str | None) -> Judgement | None:
+    """The verdict on a series by why it may run changed code, if timing it would show nothing."""
+    if reason == "":
+        return Judgement(Verdict.UNCHANGED_CODE)
+    if reason and reason.endswith(IN_GARBAGE):
+        return Judgement(Verdict.NOT_TIMED, because=f"it {reason}, which is not timed")
+    return None

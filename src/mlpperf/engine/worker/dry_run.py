@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from .runner import Runner
 from .suite import Copy, FailedError, NotTimedError, SeriesError, one_line, why
 from .timeout import TooLongError, at_most
 from .tracing import foreign_file
-from .watching import RUNS, Watch
+from .watching import IN_GARBAGE, RUNS, Watch
 
 TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
@@ -119,8 +120,10 @@ def touched(
     What its set-up runs may be shared, such as a fixture of a session. What only the first call
     runs may have filled a cache that others use, and so may what comes after the calls. An import
     is known by what it binds, and so touches nobody else. What fails, or takes `longest` seconds,
-    may run anything. If nothing was seen so far, it is called again for some `seconds`.
+    may run anything. If nothing was seen so far, it is called again for some `seconds`, and then
+    what these calls have left is collected.
     """
+    gc.collect()  # what others have left
     watch.forget()
     try:
         with at_most(copy.timeout(names)), watch:
@@ -144,7 +147,10 @@ def touched(
         if not (shared or itself):
             with at_most(longest + seconds), watch:
                 _call_again(runner, seconds)
-            itself = watch.why
+            if not (itself := watch.why):
+                with watch:
+                    gc.collect()
+                itself = watch.why and f"{watch.why}{IN_GARBAGE}"
     except BaseException as reason:  # which the dry run reports
         shared = shared or watch.why
         copy.give_up()

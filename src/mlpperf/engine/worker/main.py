@@ -254,6 +254,7 @@ def _touch(versions: Versions) -> Iterator[Message]:
     with watch:
         copies = versions.all()
     shared, seconds = watch.loaded(), WATCHED_SECONDS / max(len(task.series), 1)
+    set_aside()  # collections are quick then
     followed: dict[Names, float] = {}
     for names, following in _each(task.series):
         start = time.perf_counter()

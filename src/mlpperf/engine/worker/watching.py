@@ -21,9 +21,10 @@ from urllib.parse import unquote, urlsplit
 from .asked import folder_of, on_asking
 from .origins import is_standard
 
-# How a reason ends that holds for all series: it was found while their suite was loaded.
 RUNS = "runs what changed in"
+# How a reason ends that holds for all series: it was found while their suite was loaded.
 WHEN_LOADED = " (when the suite is loaded)"
+IN_GARBAGE = " when garbage is collected"  # which nothing times
 PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn", "os.startfile"}
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
 THREADS = ("start_new_thread", "start_new", "start_joinable_thread")  # `threading` has its own
