@@ -106,6 +106,28 @@ def test_the_series_and_version_that_end_a_process_that_times_are_known(
     assert DIES[does] in str(lost.value)
 
 
+@pytest.mark.parametrize(
+    ("does", "what"),
+    [
+        (
+            "calls > 1 or threading.Thread(target=time.sleep, args=[99], daemon=True).start()",
+            "+1 th",
+        ),
+        ("gc.set_threshold(99)", "the garbage collector"),
+        ("signal.setitimer(signal.ITIMER_VIRTUAL, 99, 99)", "timers"),
+        ("threading.Thread(target=int).join", ""),
+    ],
+)
+def test_versions_are_kept_apart_if_calls_of_one_slow_down_the_whole_process(
+    does: str, what: str, pool: Any
+) -> None:
+    (edge, area), _ = dry_run(pool(does, module="import gc, signal, threading, time"))
+    assert {took.apart for took in edge.took.values()} == {""}
+    (why,) = {took.apart for took in area.took.values()}
+    expected = f"sets something for the whole process in one version only ({what}"
+    assert why.startswith(expected) if what else not why
+
+
 @pytest.mark.parametrize("does", list(DIES)[:2])
 def test_a_death_while_loading_is_of_no_series(does: str, pool: Any) -> None:
     answers, lost = dry_run(pool(module=does))

@@ -19,6 +19,9 @@ from .watching import IN_GARBAGE, RUNS, Watch
 
 TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
+FOREIGN = (
+    "would run code of the other version, which has registered it with a package that both use"
+)
 # To see what a series runs only now and then, such as when a buffer is full: calls at most, and
 # seconds at most for all series of a version.
 WATCHED_CALLS, WATCHED_SECONDS = 1000, 3.0
@@ -45,8 +48,8 @@ def call_time(
 ) -> CallTime:
     """What a call takes; the series has come to its end then.
 
-    If a call takes less than `TRACED` seconds, it is also known whether it runs code in the folders
-    `others`, those of other versions.
+    The folders `others` are those of other versions: if a call takes less than `TRACED` seconds,
+    and runs code in these, the versions must not share a process.
 
     What is to be timed has to bear being called again: it is, `repeat` times, as long as all of
     these calls take less than `CALLED_AGAIN` seconds.
@@ -89,7 +92,7 @@ def call_time(
     finally:
         leave()
     copy.end()
-    return CallTime(seconds, whole, ready - begun, foreign)
+    return CallTime(seconds, whole, ready - begun, foreign and FOREIGN)
 
 
 class Reason(NamedTuple):
