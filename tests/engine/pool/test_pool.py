@@ -9,11 +9,15 @@ from typing import Any
 import psutil
 import pytest
 
+from mlpperf.engine.compare.dry_run import conclude
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.pool import pool as module
 from mlpperf.engine.pool import process
 from mlpperf.engine.pool.pool import Pool
 from mlpperf.engine.pool.process import WorkerError
+from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.discovery import Suite
+from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.layout import PACKAGES
 from mlpperf.engine.versions.prepare import Pair
@@ -126,6 +130,15 @@ def test_versions_are_kept_apart_if_calls_of_one_slow_down_the_whole_process(
     (why,) = {took.apart for took in area.took.values()}
     expected = f"sets something for the whole process in one version only ({what}"
     assert why.startswith(expected) if what else not why
+
+
+def test_what_is_unknown_of_one_version_is_no_regression(pool: Any) -> None:
+    """As for a process that is started without what leads it to the files of its version."""
+    top, does = "import subprocess, sys", "subprocess.run([sys.executable, '-c', ''], env={})"
+    (area,), _ = dry_run(pool(does, top), AREA)
+    assert set(area.untimed) == {"base", "head"}
+    finding = conclude(Finding(Series.of(AREA, "pytest")), area)
+    assert finding.judgement.verdict is Verdict.NOT_TIMED
 
 
 @pytest.mark.parametrize("does", list(DIES)[:2])
