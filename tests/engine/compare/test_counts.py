@@ -216,6 +216,7 @@ TWICE = counts({"a.py:3:f": 5, "a.py:9:g": 1800})
         (SMALL, [{"base": SMALL, "head": TWICE}] * 2, True),
         (TWICE, [{"base": SMALL, "head": TWICE}] * 2, True),
         (SMALL, [{"base": SMALL, "head": SMALL}] * 2, False),
+        (SMALL, [{"base": TWICE, "head": TWICE}] * 2, False),  # other series had filled a cache
         # By chance, or unknown.
         (SMALL, [{"base": SMALL, "head": TWICE}, {"base": SMALL, "head": SMALL}], False),
         (SMALL, [{"base": SMALL, "head": TWICE}, {"base": SMALL, "head": MORE}], False),

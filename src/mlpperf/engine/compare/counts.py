@@ -79,7 +79,7 @@ def _counted(
 def count_alone(
     context: Context, runs: Mapping[Series, DryRun], together: Mapping[Series, Counted]
 ) -> dict[Series, Counted]:
-    """What calls execute by each version alone, if that is something else than beside the other.
+    """What calls execute by each version alone, if the change is another one than side by side.
 
     Then something that one version sets for the whole process, or writes to a file, has reached the
     other one. Series of which the head executes more anyway need not be known.
@@ -94,8 +94,8 @@ def count_alone(
             if all(one in answers for answers in sides.values()):
                 counts = {side: answers[one].counts[side] for side, answers in sides.items()}
                 now = replace(together[one], counts=counts)
-                chance = one in before and not _agree(now, before[one], most)
-                if not (chance or _agree(now, together[one], most)):
+                chance = one in before and _differ(now, before[one], most)
+                if _differ(now, together[one], most) and not chance:
                     alone[one] = now
         left = list(alone)
     if alone:
@@ -107,15 +107,10 @@ def count_alone(
     return alone
 
 
-def _agree(one: Counted, other: Counted, most: float) -> bool:
-    """Whether two processes count as many bytecodes; also if one of them cannot count them."""
-    pairs = [(one.counts[side], other.counts[side]) for side in SIDES]
-    return all(
-        a.not_counted
-        or b.not_counted
-        or max(a.bytecodes, b.bytecodes) <= most * min(a.bytecodes, b.bytecodes)
-        for a, b in pairs
-    )
+def _differ(one: Counted, other: Counted, most: float) -> bool:
+    """Whether head ÷ base is not the same in both; no if one of them was not counted."""
+    ratio = Work.of(one.counts).ratio / Work.of(other.counts).ratio
+    return max(ratio, 1 / ratio) > most
 
 
 def _at_sources(counts: Counts, sources: Mapping[str, str]) -> Counts:
