@@ -82,7 +82,7 @@ def git(
         done = subprocess.run(
             ["git", "--no-pager", *OPTIONS, *arguments],
             cwd=folder,
-            input=stdin.encode(),
+            input=os.fsencode(stdin),
             capture_output=True,
             env={**clean_environment(), **VARIABLES, **(variables or {})},
             timeout=patience,

@@ -66,7 +66,9 @@ class Simulated:
     def check_sharing(self, suite: str, alone: object) -> None:
         self._refuse("check")
 
-    def start(self, kind: str, suite: str, **task: Any) -> contextlib.AbstractContextManager[Any]:
+    def start(
+        self, kind: str, sides: Sequence[str], suite: str, **task: Any
+    ) -> contextlib.AbstractContextManager[Any]:
         assert kind == "count"
         return contextlib.nullcontext(Silent())
 

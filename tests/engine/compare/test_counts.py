@@ -11,7 +11,7 @@ import pytest
 
 from mlpperf.engine.compare import counts as stage
 from mlpperf.engine.compare.context import SIDES
-from mlpperf.engine.compare.counts import affordable, conclude, count_calls
+from mlpperf.engine.compare.counts import affordable, conclude, count_alone, count_calls
 from mlpperf.engine.compare.explanation import explanation
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.render import github_lines, markdown, record
@@ -22,7 +22,7 @@ from mlpperf.engine.compare.work import Work
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
-from mlpperf.engine.suites.series import Series
+from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.layout import BUILT, SOURCES
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version
@@ -146,14 +146,24 @@ def test_counts_alone_decide_nothing() -> None:
 
 
 class Pool:
-    """Gives these answers, and dies after them if wanted."""
+    """Gives these answers, and dies after them if wanted; others to each version alone."""
 
-    def __init__(self, answers: Sequence[Counted], dies: bool = False) -> None:
+    def __init__(
+        self,
+        answers: Sequence[Counted],
+        dies: bool = False,
+        alone: Sequence[dict[str, Counts]] = (),
+    ) -> None:
         self.answers, self.dies, self.asked = answers, dies, list[Any]()
+        self.alone = {side: [one[side] for one in alone if side in one] for side in SIDES}
 
-    def start(self, kind: str, suite: str, **task: Any) -> Any:
+    def start(self, kind: str, sides: Sequence[str], suite: str, **task: Any) -> Any:
         self.asked += task["series"]
-        pool = self
+        pool, answers = self, self.answers
+        if len(sides) == 1:
+            (side,) = sides
+            given, self.alone[side] = self.alone[side][:1], self.alone[side][1:]
+            answers = [Counted(ONE.names, {side: one}) for one in given]
 
         class Worker:
             def __enter__(self) -> Any:
@@ -162,7 +172,7 @@ class Pool:
             def __exit__(self, *_: object) -> None: ...
 
             def __iter__(self) -> Iterator[Counted]:
-                yield from pool.answers
+                yield from answers
                 if pool.dies:
                     raise WorkerError("it died")
 
@@ -195,6 +205,43 @@ def test_what_was_counted_is_in_the_finding(dies: bool) -> None:
     assert str(finding.work) == "+1.8 % bytecodes, all in f (a.py:3)"
     assert finding.memory == {"base": {"peak": 1}}
     assert not finding.regression
+
+
+TWICE = counts({"a.py:3:f": 5, "a.py:9:g": 1800})
+
+
+@pytest.mark.parametrize(
+    ("together", "alone", "influenced"),
+    [
+        (SMALL, [{"base": SMALL, "head": TWICE}] * 2, True),
+        (TWICE, [{"base": SMALL, "head": TWICE}] * 2, True),
+        (SMALL, [{"base": SMALL, "head": SMALL}] * 2, False),
+        (SMALL, [{"base": TWICE, "head": TWICE}] * 2, False),  # other series had filled a cache
+        # By chance, or unknown.
+        (SMALL, [{"base": SMALL, "head": TWICE}, {"base": SMALL, "head": SMALL}], False),
+        (SMALL, [{"base": SMALL, "head": TWICE}, {"base": SMALL, "head": MORE}], False),
+        (SMALL, [{"base": SMALL, "head": TWICE}, {"base": SMALL}], False),
+        (SMALL, [{"base": SMALL, "head": UNKNOWN}] * 2, False),
+        (UNKNOWN, [{"base": SMALL, "head": TWICE}] * 2, False),
+    ],
+)
+def test_what_one_version_leaves_for_the_other_shows_by_what_each_executes_alone(
+    together: Counts, alone: Sequence[dict[str, Counts]], influenced: bool
+) -> None:
+    pool, warnings = Pool([], alone=alone), list[str]()
+    pair = Pair(*[Version("version", None, Path("nowhere"))] * 2)
+    context: Any = SimpleNamespace(
+        pool=pool,
+        pair=pair,
+        progress=lambda text: None,
+        warn=warnings.append,
+        selection=Selection(threshold=0.005),
+    )
+    run = DryRun(ONE.names, took={side: CallTime(1e-3, 1e-3) for side in SIDES})
+    answer = Counted(ONE.names, dict.fromkeys(SIDES, together))
+    found = count_alone(context, {ONE: run}, {ONE: answer})
+    assert [one.counts for one in found.values()] == [alone[0]] * influenced
+    assert bool(warnings) == influenced
 
 
 def test_functions_of_a_built_project_are_named_by_its_sources(tmp_path: Path) -> None:

@@ -190,7 +190,9 @@ def test_a_series_that_fails_alone_too_is_wrong(faked: Faked) -> None:
 def test_series_that_run_code_of_the_other_version_are_kept_apart(
     faked: Faked, warnings: list[str]
 ) -> None:
-    took = {side: CallTime(1.0, 1.0, 0.0, foreign="other.py") for side in SIDES}
+    took = {
+        side: CallTime(1.0, 1.0, 0.0, apart="would run code of the other version") for side in SIDES
+    }
     runs, findings = {A: DryRun(A.names, took=took), B: run(B)}, {A: Finding(A), B: Finding(B)}
     assert module.needing_own_processes(faked(), findings, runs, {}, {}) == {A}
     assert "1 benchmark such as tests/a.py::a would run code of the other version" in warnings[0]

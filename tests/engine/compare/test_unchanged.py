@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.unchanged import Touched, reason_for_all, watching
+from mlpperf.engine.compare.unchanged import Touched, not_to_be_timed, reason_for_all, watching
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.diff import Changes
@@ -51,12 +51,30 @@ def test_without_known_changes_nothing_is_asked(faked: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("why", "verdict"),
+    [
+        ("", "skipped: runs no changed code"),
+        (
+            "runs what changed in a.py when garbage is collected",
+            "not timed, because it runs what changed in a.py when garbage is collected, which is "
+            "not timed",
+        ),
+        ("runs what changed in a.py", "None"),
+        (None, "None"),
+    ],
+)
+def test_only_what_its_calls_run_is_timed(why: str | None, verdict: str) -> None:
+    assert str(not_to_be_timed(why)) == verdict
+
+
+@pytest.mark.parametrize(
     ("why", "for_all"),
     [
         (
             ["runs x (when the suite is loaded)", "runs x (when the suite is loaded)"],
-            "runs x (when the suite is loaded)",
+            "loading the suite runs x",
         ),
+        (["x hides it (when the suite is loaded)"], "x hides it (when the suite is loaded)"),
         (["runs x (when the suite is loaded)", ""], ""),
         (["runs x", "runs x"], ""),
         ([], ""),

@@ -9,11 +9,15 @@ from typing import Any
 import psutil
 import pytest
 
+from mlpperf.engine.compare.dry_run import conclude
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.pool import pool as module
 from mlpperf.engine.pool import process
 from mlpperf.engine.pool.pool import Pool
 from mlpperf.engine.pool.process import WorkerError
+from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.discovery import Suite
+from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.layout import PACKAGES
 from mlpperf.engine.versions.prepare import Pair
@@ -104,6 +108,37 @@ def test_the_series_and_version_that_end_a_process_that_times_are_known(
         list(pool(f"if calls > 50: {does}").time("pytest", sessions, longest=0.5, expected=0.0))
     assert (lost.value.series, lost.value.side) == (AREA, "head")
     assert DIES[does] in str(lost.value)
+
+
+@pytest.mark.parametrize(
+    ("does", "what"),
+    [
+        (
+            "calls > 1 or threading.Thread(target=time.sleep, args=[99], daemon=True).start()",
+            "+1 th",
+        ),
+        ("gc.set_threshold(99)", "the garbage collector"),
+        ("signal.setitimer(signal.ITIMER_VIRTUAL, 99, 99)", "timers"),
+        ("threading.Thread(target=int).join", ""),
+    ],
+)
+def test_versions_are_kept_apart_if_calls_of_one_slow_down_the_whole_process(
+    does: str, what: str, pool: Any
+) -> None:
+    (edge, area), _ = dry_run(pool(does, module="import gc, signal, threading, time"))
+    assert {took.apart for took in edge.took.values()} == {""}
+    (why,) = {took.apart for took in area.took.values()}
+    expected = f"sets something for the whole process in one version only ({what}"
+    assert why.startswith(expected) if what else not why
+
+
+def test_what_is_unknown_of_one_version_is_no_regression(pool: Any) -> None:
+    """As for a process that is started without what leads it to the files of its version."""
+    top, does = "import subprocess, sys", "subprocess.run([sys.executable, '-c', ''], env={})"
+    (area,), _ = dry_run(pool(does, top), AREA)
+    assert set(area.untimed) == {"base", "head"}
+    finding = conclude(Finding(Series.of(AREA, "pytest")), area)
+    assert finding.judgement.verdict is Verdict.NOT_TIMED
 
 
 @pytest.mark.parametrize("does", list(DIES)[:2])

@@ -427,6 +427,25 @@ def test_a_copy_has_changes_and_new_files_and_nothing_that_git_ignores(
     assert not any(name.startswith(".git/") for name in copied)
 
 
+def test_what_a_sparse_checkout_leaves_out_is_not_deleted(project: Any, tmp_path: Path) -> None:
+    """But a file that was deleted is."""
+    far = ("far/away.py", "far/\udcff.txt")  # the name of one is not UTF-8
+    for name in (*far, "near/by.py", "near/gone.py"):
+        project.write(name, "1")
+    project.commit()
+    project.git("sparse-checkout", "set", "near")
+    (project.folder / "near/gone.py").unlink()
+    project.write("near/by.py", "changed")
+    project.git("status")
+    before = state(project)
+    copy_tree(project.folder, tmp_path / "copy")
+    assert state(project) == before
+    copied = contents(tmp_path / "copy")
+    assert [copied[name] for name in far] == [b"1", b"1"]
+    assert copied["near/by.py"] == b"changed"
+    assert "near/gone.py" not in copied
+
+
 def test_a_virtual_environment_is_no_part_of_the_working_tree(project: Any, tmp_path: Path) -> None:
     environment = project.folder / "venv"
     for name in ("pyvenv.cfg", "bin/python", "lib/python3/site-packages/numpy.py", "own/new.py"):

@@ -371,6 +371,36 @@ def test_the_configuration_of_linters_is_no_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("top", "body"),
+    [
+        ("from importlib.metadata import version as number\nNOW = number('town')", "NOW"),
+        ("import importlib.metadata\nNOW = importlib.metadata.version('town')", "NOW"),
+        ("import importlib_metadata as about", "about.version('town')"),
+        ("", "__import__('importlib.metadata').metadata.version('town')"),
+        ("import pkg_resources", "pkg_resources.get_distribution('town').version"),
+    ],
+)
+def test_another_version_number_counts_for_what_asks_for_it(
+    top: str, body: str, tmp_path: Path
+) -> None:
+    """However it is made: here by a tag, as no file of the project has it."""
+    lawns = f"{top}\n\ndef mow(n):\n    return {body}\n\ndef seed(n):\n    return n\n"
+    sides = []
+    for number in (1, 2):
+        about = f"src/town-{number}.0.dist-info"
+        files = {f"{about}/METADATA": f"Version: {number}.0\n", f"{about}/INSTALLER": "mlpperf"}
+        sides.append(written(tmp_path / str(number), maps=MAPS + lawns, **files))
+    head = {
+        (sides[1].root / file).read_text().splitlines()[first - 1]
+        for effect in changes(*sides).effects.values()
+        for file, lines in effect.lines["head"].items()
+        for first, _ in lines
+    }
+    assert "def mow(n):" in head
+    assert "def seed(n):" not in head
+
+
+@pytest.mark.parametrize(
     ("setting", "judges"), [("threshold = '1%'", True), ("pytest_options = ['-p x']", False)]
 )
 def test_settings_by_which_is_judged_are_no_change(

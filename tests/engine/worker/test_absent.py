@@ -19,7 +19,7 @@ absent = AbsentFiles(home, ignored, [copy])
 sys.path.append(copy + "/package")
 def run(code):
     try:
-        exec(code, {"copy": Path(copy), "os": os})
+        exec(code, {"copy": Path(copy), "home": Path(home), "os": os})
     except OSError:
         pass
 run(loading)
@@ -39,6 +39,9 @@ def both(tmp_path: Path) -> tuple[Path, Path]:
         (home / name).write_text("x")
     for folder in ("kept", "package"):
         (copy / folder).mkdir(parents=True)
+    for place, rates in ((home, "2"), (copy, "1")):
+        (place / "rates.txt").write_text(rates)
+        (place / "same.txt").write_text("same")
     return home, copy
 
 
@@ -67,6 +70,18 @@ def test_an_ignored_file_that_is_asked_for_is_named(
     assert why(both, code).startswith(f"it {doing}, which git ignores")
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["(home / 'rates.txt').read_text()", "os.chdir(home); os.open('rates.txt', os.O_RDONLY)"],
+)
+@pytest.mark.parametrize("loading", [False, True])
+def test_a_file_of_the_working_tree_that_is_read_is_named(
+    code: str, loading: bool, both: tuple[Path, Path]
+) -> None:
+    reason = why(both, "", loading=code) if loading else why(both, code)
+    assert reason.startswith("it reads rates.txt of the working tree instead of its version's")
+
+
 def test_what_is_asked_for_while_loading_is_for_all(both: tuple[Path, Path]) -> None:
     assert "corpus.txt" in why(both, "", loading="(copy / 'corpus.txt').is_file()")
 
@@ -83,6 +98,10 @@ def test_what_is_asked_for_while_loading_is_for_all(both: tuple[Path, Path]) -> 
         "(copy / 'gone.py').exists()",  # a module
         "(copy / 'kept').is_dir()",
         "os.listdir(copy / 'package')",  # as a search for modules does
+        "(copy / 'rates.txt').read_text()",
+        "(home / 'same.txt').read_text()",
+        "(home / 'tracked.txt').read_text()",
+        "(home / 'rates.txt').exists()",
     ],
 )
 def test_other_files_do_not_matter(code: str, both: tuple[Path, Path]) -> None:

@@ -158,7 +158,7 @@ def each(
 
 
 def test_only_what_runs_it_is_touched(tmp_path: Path) -> None:
-    changed = "changed code runs in src/town/streets.py"
+    changed = "runs what changed in src/town/streets.py"
     assert touched(tmp_path, PYTEST, WALK) == {
         "test_stand": "",
         "test_walk": changed,
@@ -178,7 +178,7 @@ def test_what_only_some_calls_run_is_seen(tmp_path: Path) -> None:
         "next(OTHER) > 10**6 and streets.walk()",
         "streets.walk()",
     ]
-    changed = "changed code runs in src/town/streets.py"
+    changed = "runs what changed in src/town/streets.py"
     answers = each(tmp_path, before, calls, WALK)
     assert list(answers.values()) == [changed, "", "", changed]
     assert FOLLOWED == ["test_3"], "one call shows nothing of what only some calls run"
@@ -232,7 +232,7 @@ def test_it_is_seen_however_it_is_called(tmp_path: Path) -> None:
         "signal.raise_signal(signal.SIGUSR1)",
     ]
     answers = each(tmp_path, CALLS, calls, WALK)
-    assert answers == dict.fromkeys(calls, "changed code runs in src/town/streets.py")
+    assert answers == dict.fromkeys(calls, "runs what changed in src/town/streets.py")
 
 
 STEPS = """
@@ -247,6 +247,27 @@ class Iterator:
     def __iter__(self): return self
     def __next__(self): return {0}
 """
+
+
+def test_what_is_run_as_garbage_is_collected_is_seen(tmp_path: Path) -> None:
+    before = """
+import weakref
+
+class Ring:
+    def __init__(self):
+        self.me = self
+
+class Closing(Ring):
+    def __del__(self):
+        streets.walk()
+
+def watched():
+    weakref.finalize(Ring(), streets.walk)
+"""
+    calls = ["Closing()", "watched()", "Ring()"]
+    *seen, other = each(tmp_path, before, calls, WALK).values()
+    assert set(seen) == {"runs what changed in src/town/streets.py when garbage is collected"}
+    assert other == ""
 
 
 def test_what_was_made_at_the_set_up_is_seen_as_it_goes_on(tmp_path: Path) -> None:
@@ -404,7 +425,7 @@ def test_what_runs_while_the_suite_is_loaded_touches_all(tmp_path: Path) -> None
     tests = PYTEST.replace("CACHE = []", "CACHE = [streets.at_loading()]")
     answers = touched(tmp_path, tests, LOADING)
     assert set(answers.values()) == {
-        "changed code runs in src/town/streets.py (when the suite is loaded)"
+        "runs what changed in src/town/streets.py (when the suite is loaded)"
     }
 
 
@@ -467,11 +488,14 @@ assert {os.stat, os.open} <= os.supports_dir_fd
         "KNOWN.stat()",
         "(HERE / 'nothing.csv').exists()",
         "os.listdir(FOLDER)",
+        "list(os.scandir(HERE.parent))",
+        "[entry.stat().st_size for entry in os.scandir(HERE)]",
         "os.link(PLACE, LINK.with_name('linked.csv'))",
     ]
     base, head = DATA
-    *answers, linked = each(tmp_path, before, calls, head, base).values()
+    *answers, scanned, linked = each(tmp_path, before, calls, head, base).values()
     assert answers[:4] == ["asks about src/town/table.csv, which changed"] * 4
+    assert scanned == "lists the folder of src/town/table.csv, which changed"
     assert [*answers[4:6], linked] == ["reads src/town/table.csv, which changed"] * 3
     assert set(answers[6:]) == {""}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..pool.process import WorkerError
@@ -17,7 +17,7 @@ from ..versions.layout import in_repository
 from ..words import count
 from ..worker.counts import Counts
 from ..worker.protocol import Counted, DryRun
-from .context import Context
+from .context import SIDES, Context
 from .dry_run import by_suite
 from .finding import Finding
 from .work import Work
@@ -52,21 +52,65 @@ def count_calls(
     if context.pair.isolated:
         return {}
     chosen = affordable((one for one in series if one.suite), runs, budget)
+    return _counted(context, SIDES, chosen, runs)
+
+
+def _counted(
+    context: Context, sides: Sequence[str], series: Sequence[Series], runs: Mapping[Series, DryRun]
+) -> dict[Series, Counted]:
+    """What calls execute, counted in one process that holds these versions."""
     answers: dict[Series, Counted] = {}
     sources = context.pair.sources
-    for suite, some in by_suite(chosen).items():
+    for suite, some in by_suite(series).items():
         context.progress(f"counting the bytecodes of {count(len(some), 'benchmark')}")
         names = [one.names for one in some]
         expected = [CALLS * runs[one].total_seconds for one in some]
         longest = max(LONGER * max(expected), SERIES_LEAST)
-        with context.pool.start("count", suite, series=names, longest=longest) as worker:
+        with context.pool.start("count", sides, suite, series=names, longest=longest) as worker:
             worker.until = time.monotonic() + LOADING + LONGER * sum(expected)
             with contextlib.suppress(WorkerError):  # what is not counted is timed all the same
                 for answer in worker:
                     if isinstance(answer, Counted):
                         counts = {s: _at_sources(c, sources[s]) for s, c in answer.counts.items()}
                         answers[Series.of(answer.series, suite)] = replace(answer, counts=counts)
-    return {one: answers[one] for one in chosen if one in answers}
+    return {one: answers[one] for one in series if one in answers}
+
+
+def count_alone(
+    context: Context, runs: Mapping[Series, DryRun], together: Mapping[Series, Counted]
+) -> dict[Series, Counted]:
+    """What calls execute by each version alone, if the change is another one than side by side.
+
+    Then something that one version sets for the whole process, or writes to a file, has reached the
+    other one. Series of which the head executes more anyway need not be known.
+    """
+    most = 1 + context.selection.threshold
+    left = [one for one, answer in together.items() if Work.of(answer.counts).ratio <= most]
+    alone: dict[Series, Counted] = {}
+    for _ in range(2):  # processes have to agree, or it is chance
+        before, alone = alone, {}
+        sides = {side: _counted(context, [side], left, runs) for side in SIDES}
+        for one in left:
+            if all(one in answers for answers in sides.values()):
+                counts = {side: answers[one].counts[side] for side, answers in sides.items()}
+                now = replace(together[one], counts=counts)
+                chance = one in before and _differ(now, before[one], most)
+                if _differ(now, together[one], most) and not chance:
+                    alone[one] = now
+        left = list(alone)
+    if alone:
+        context.warn(
+            "One version sets something for the whole process, or writes a file, that the other "
+            f"uses: by its version alone, {count(len(alone), 'benchmark')} such as {left[0].name} "
+            "would execute something else; each version has a process of its own for these"
+        )
+    return alone
+
+
+def _differ(one: Counted, other: Counted, most: float) -> bool:
+    """Whether head ÷ base is not the same in both; no if one of them was not counted."""
+    ratio = Work.of(one.counts).ratio / Work.of(other.counts).ratio
+    return max(ratio, 1 / ratio) > most
 
 
 def _at_sources(counts: Counts, sources: Mapping[str, str]) -> Counts:

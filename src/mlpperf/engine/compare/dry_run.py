@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from ..pool.process import WorkerError
@@ -128,11 +129,13 @@ def needing_own_processes(
     `registered`: where a suite registers something of the project. Its calls may meet code of the
     other version there, which is not seen in long calls and in extension modules.
     """
-    mixed = [s for s, run in runs.items() if any(took.foreign for took in run.took.values())]
-    if mixed:
+    mixed: dict[str, list[Series]] = {}
+    for one, run in runs.items():
+        for why in {took.apart for took in run.took.values()} - {""}:
+            mixed.setdefault(why, []).append(one)
+    for why, some in mixed.items():
         context.warn(
-            f"{count(len(mixed), 'benchmark')} such as {mixed[0].name} would run code of the other "
-            "version, which has registered it with a package that both use: each version has a "
+            f"{count(len(some), 'benchmark')} such as {some[0].name} {why}: each version has a "
             "process of its own for these"
         )
     alone = (s for s, run in confirmed.items() if ran_in_both(run) and comparable(findings[s]))
@@ -148,7 +151,7 @@ def needing_own_processes(
             f"is used cannot be seen for {count(len(unseen), 'benchmark')}: each version has a "
             "process of its own for these"
         )
-    return frozenset([*mixed, *alone, *unseen])
+    return frozenset([*chain(*mixed.values()), *alone, *unseen])
 
 
 def loaded_differently(

@@ -51,7 +51,7 @@ from .budget import (
 from .confirmation import confirm_changes
 from .context import Context
 from .counts import conclude as conclude_counts
-from .counts import count_calls
+from .counts import count_alone, count_calls
 from .dry_run import (
     bounds_of_long_calls,
     conclude,
@@ -70,7 +70,7 @@ from .planning import HOT_PATHS, plan, without_slow_imports
 from .result import Comparison
 from .screening import Timing, follow_up, screen
 from .shards import Shard
-from .unchanged import reason_for_all, watching
+from .unchanged import not_to_be_timed, reason_for_all, watching
 
 Findings = Mapping[Series, Finding]
 
@@ -183,16 +183,18 @@ def _steps(
     findings = dict(planned.findings)
     findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
     findings |= measure_values(context, planned.findings, runs)
-    skipped = Judgement(Verdict.UNCHANGED_CODE)
     findings |= {
-        series: replace(findings[series], untimed=skipped)
+        series: replace(findings[series], untimed=untimed)
         for series in _timeable(findings, runs)
-        if reasons.get(series) == "" and not needed(context.pair.settings.policy, series)
+        if (untimed := not_to_be_timed(reasons.get(series)))
+        and not needed(context.pair.settings.policy, series)
     }
     timeable = _timeable(findings, runs)
     budget = given or usual_budget(timeable)
     countable = [s for s in timeable if s.suite not in (HOT_PATHS, COMMANDS)]
     counted = count_calls(context, runs, set(countable) - apart, budget)
+    influenced = count_alone(context, runs, counted)
+    counted, apart = {**counted, **influenced}, apart | influenced.keys()
     most = context.pair.settings.bytecodes
     findings |= {
         series: conclude_counts(findings[series], counted.get(series), most) for series in countable

@@ -7,18 +7,20 @@ counts as running changed code.
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..pool.process import WorkerError
+from ..statistics.verdicts import Judgement, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..versions.diff import Changes
 from ..worker.protocol import Extents
-from ..worker.watching import WHEN_LOADED
-from .context import Context
+from ..worker.watching import IN_GARBAGE, WHEN_LOADED
+from .context import SIDES, Context
 from .dry_run import by_suite
 
 # Tracing may outlast the dry run by this share of its time, or by this number of seconds.
@@ -26,6 +28,8 @@ LONGER, LONGER_SECONDS = 0.75, 20.0
 # The calls that run changed functions are then followed through these, for as long as the dry run
 # took, or for this number of seconds if that is more.
 FOLLOWED_SECONDS = 30.0
+# Reasons that say what a benchmark does; others have a subject.
+PREDICATE = re.compile(r"(runs|reads|lists|asks|starts|connects|imports|makes) ")
 SLOWER = 3.0  # a traced call may take this many times as long
 
 
@@ -60,7 +64,9 @@ def watching(
                 if suite in ("", COMMANDS):  # what a command runs is not seen from here
                     continue
                 task = {"series": [one.names for one in some], "longest": SLOWER * longest}
-                worker = context.pool.start("touch", suite, changed=changes.to_json(), **task)
+                worker = context.pool.start(
+                    "touch", SIDES, suite, changed=changes.to_json(), **task
+                )
                 workers[suite] = stack.enter_context(worker)
 
         def touched() -> Touched:
@@ -85,4 +91,16 @@ def watching(
 def reason_for_all(reasons: Mapping[Series, str]) -> str:
     """Why all series run changed code, as loading their suite does; "" if not all do."""
     why = next(iter(reasons.values()), "")
-    return why if why.endswith(WHEN_LOADED) and set(reasons.values()) == {why} else ""
+    if not why.endswith(WHEN_LOADED) or set(reasons.values()) != {why}:
+        return ""
+    clause = why.removesuffix(WHEN_LOADED)
+    return f"loading the suite {clause}" if PREDICATE.match(clause) else why
+
+
+def not_to_be_timed(reason: str | None) -> Judgement | None:
+    """The verdict on a series by why it may run changed code, if timing it would show nothing."""
+    if reason == "":
+        return Judgement(Verdict.UNCHANGED_CODE)
+    if reason and reason.endswith(IN_GARBAGE):
+        return Judgement(Verdict.NOT_TIMED, because=f"it {reason}, which is not timed")
+    return None

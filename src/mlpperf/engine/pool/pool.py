@@ -128,9 +128,9 @@ class Pool:
             return answers, lost
         return answers, None
 
-    def start(self, kind: str, suite: str, **task: Any) -> TaskWorker:
-        """A process for both versions that works while others do; its reader waits for it."""
-        return self._started(kind, ["base", "head"], suite, task)
+    def start(self, kind: str, sides: Sequence[str], suite: str, **task: Any) -> TaskWorker:
+        """A process that works while others do; its reader waits for it."""
+        return self._started(kind, sides, suite, task)
 
     def time(
         self,

@@ -136,6 +136,7 @@ def _copied(folder: Path, into: Path) -> Missing:
     pins = _pins(listed)
     real: dict[Path, bool] = {folder: True}  # whether the path of a folder has no links
     missing: Missing = {}
+    _write_sparse(folder, into)
     for name in dict.fromkeys([*tracked, *_without_environments(others, tracked)]):
         source, target = folder / name, into / name
         try:
@@ -160,6 +161,16 @@ def _copied(folder: Path, into: Path) -> Missing:
         except OSError as reason:
             raise MlpperfError(f"{source} cannot be copied to {into}: {reason}.") from reason
     return missing
+
+
+def _write_sparse(folder: Path, into: Path) -> None:
+    """Write the files that a sparse checkout leaves out, which are not deleted."""
+    listed = _entries(git("ls-files", "-z", "-t", folder=folder))
+    names = [name for tag, _, name in (entry.partition(" ") for entry in listed) if tag == "S"]
+    absent = [name for name in names if not os.path.lexists(folder / name)]
+    if absent:
+        options = ("-z", "--stdin", "--ignore-skip-worktree-bits", f"--prefix={into}/")
+        git("checkout-index", *options, folder=folder, stdin="".join(f"{n}\0" for n in absent))
 
 
 def _entries(listed: bytes) -> list[str]:

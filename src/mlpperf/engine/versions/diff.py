@@ -17,8 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..suites.pyproject import text_of
 from .imports import module_files
-from .layout import PACKAGES
+from .layout import PACKAGES, import_folders
 from .sources import (
     ANY_ATTRIBUTE,
     ANY_NAME,
@@ -50,6 +51,9 @@ MOST_READ = 10_000_000  # bytes of both versions: half a minute or more
 DOCSTRINGS = {"__doc__", "getdoc"}
 ANNOTATIONS = {"__annotations__", "__annotate__", "get_annotations", "get_type_hints", "signature"}
 ANNOTATIONS |= {"getfullargspec"}
+# Modules that give the version of an installed project.
+METADATA = {"metadata", "importlib_metadata", "pkg_resources"}
+OUTSIDE = DOCSTRINGS | ANNOTATIONS | METADATA
 # Files that are compiled or linked, or that a library opens without Python's open().
 NATIVE = {".so", ".pyd", ".dll", ".dylib", ".a", ".o", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"}
 NATIVE |= {".pyx", ".pxd", ".pxi", ".rs", ".f", ".f90", ".go", ".cu", ".pyc", ".whl", ".egg"}
@@ -128,22 +132,24 @@ def changes(base: Version, head: Version) -> Changes:
     name, also in a string, and every function that may access any name.
     """
     try:
-        return _changes(_pair(base, head), base)
+        return _changes(_pair(base, head), base, head)
     except OSError as reason:
         return Changes(f"a file cannot be read ({reason})")
 
 
-def _changes(both: Trees, base: Version) -> Changes:
+def _changes(both: Trees, base: Version, head: Version) -> Changes:
     if both.missing:
         return Changes(f"the files of the submodule {both.missing} are not there")
     below = Path(os.path.relpath(base.root, base.whole))
+    # With the modules by which code asks for what is in a file.
+    files: dict[str, set[str]] = {n: set() for n in both.differ if not both.harmless(n)}
+    if why := next(filter(None, (_unfollowed(name, both) for name in files)), ""):
+        return Changes(why)
+    if _metadata(base) != _metadata(head):
+        files[(below / "pyproject.toml").as_posix()] = METADATA
     effects = {}
-    for name in both.differ:
-        if both.harmless(name):
-            continue
-        if why := _unfollowed(name, both):
-            return Changes(why)
-        effect = _Followed(name, both).effect
+    for name, known in files.items():
+        effect = _Followed(name, both, known).effect
         effect.lines = {
             side: {_from(below, n): sorted(lines) for n, lines in files.items()}
             for side, files in effect.lines.items()
@@ -151,6 +157,12 @@ def _changes(both: Trees, base: Version) -> Changes:
         effect.unsure = {_from(below, n): why for n, why in effect.unsure.items()}
         effects[_from(below, name)] = effect
     return Changes("", effects)
+
+
+def _metadata(version: Version) -> list[str]:
+    """What `importlib.metadata` knows about the project of a version, such as its number."""
+    folder = import_folders(version.root)[0]
+    return [text_of(file) for file in sorted(folder.glob("*.dist-info/METADATA"))]
 
 
 def _from(folder: Path, name: str) -> str:
@@ -196,11 +208,11 @@ def _settings(text: bytes) -> object:
 class _Followed:
     """Follows the differences of a file to all functions that they change."""
 
-    def __init__(self, name: str, both: Trees) -> None:
+    def __init__(self, name: str, both: Trees, names: Iterable[str]) -> None:
         self._name, self._both = name, both
         self.effect = Effect()
         self._here: dict[str, set[str]] = {name: set()}  # names with a changed value, by file
-        self._names: set[str] = set()  # all of them: other files may import them
+        self._names = set(names)  # all of them: other files may import them
         self._strings: set[str] = set()  # names that were added or removed
         if name.endswith(".py"):
             self._compare()
@@ -317,7 +329,7 @@ class _Followed:
 
     def _spread(self) -> None:
         """Find the functions that mention one of the names, or a name whose value depends on it."""
-        direct, anything = set(self._names), bool(self._names - DOCSTRINGS - ANNOTATIONS)
+        direct, anything = set(self._names), bool(self._names - OUTSIDE)
         loose = {f".{one}" for one in direct} | {f"'{one}" for one in direct | self._strings}
         loose |= {ANYTHING} if anything else set()
         before = -1
@@ -361,7 +373,7 @@ class _Followed:
                 self._bind(name, self._names)
             elif part.name in self._names:
                 self._bind(name, part.binds)
-        elif part.name in self._names & (DOCSTRINGS | ANNOTATIONS):
+        elif self._names & OUTSIDE & {part.name, part.module.rpartition(".")[2]}:
             self._bind(name, part.binds)
 
     def _affect(self, side: str, name: str, part: Part) -> None:

@@ -102,8 +102,10 @@ def _by_parts(context: Context, causes: Causes, series: Sequence[Series], budget
     context.progress("which parts of the change do the benchmarks run?")
     known = dry_run(context, series, CALL_SECONDS_MOST)
     timeable = {one: run for one, run in known.items() if ran_in_both(run)}
-    if any(took.foreign for run in timeable.values() for took in run.took.values()):
-        raise _UnknownError("the versions run each other's code in one process")
+    every = ((one, took.apart) for one, run in timeable.items() for took in run.took.values())
+    whys = (f"{one.name} {why}" for one, why in every if why)
+    if why_apart := next(whys, ""):
+        raise _UnknownError(why_apart)
     if not timeable:
         raise _UnknownError("the benchmarks do not run to an end")
     diff = split(pair.base, pair.head)

@@ -1,4 +1,7 @@
-"""Whether a benchmark depends on a data file that no version has, because git ignores it."""
+"""Whether a benchmark depends on a data file that is not its version's.
+
+That is one that no version has, because git ignores it, or one of the user's working tree.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .asked import on_asking
+from .origins import Origins
 from .watching import BY_PYTEST, HERE, IMPORT, outer_file
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -20,7 +24,8 @@ MODULES = (".py", ".pyc", ".egg-info", ".dist-info", "__pycache__")
 class AbsentFiles:
     """Notes which ignored files of the working tree are asked for in a copy, which lacks them.
 
-    They are opened, asked about, or looked for in their folder.
+    They are opened, asked about, or looked for in their folder. Also notes a file of the working
+    tree that is read in place of one that a version has otherwise.
 
     Parameters
     ----------
@@ -41,14 +46,19 @@ class AbsentFiles:
         self._loading = True
         self._wanted: dict[str, str] = {}  # what code does with each, by its place in a copy
         self._loaded: dict[str, str] = {}
-        if self._ignored:
+        self._origins = Origins(home)
+        self._strayed: dict[str, bool] = {}  # files of the working tree: whether while loading
+        self._comparing = False
+        if home:
             sys.addaudithook(self._audit)
+        if self._ignored:
             on_asking(self._asked)
 
     def _audit(self, event: str, given: Sequence[Any]) -> None:
         if event == "open":
-            if isinstance(given[0], (str, bytes)) and not given[2] & WRITING:
+            if isinstance(given[0], (str, bytes)) and not (given[2] & WRITING or self._comparing):
                 self._look("reads", os.fsdecode(given[0]))
+                self._compare(os.path.abspath(os.fsdecode(given[0])))  # noqa: PTH100
         elif event in LISTING and not isinstance(given[0], int):
             folder = os.fsdecode("." if given[0] is None else given[0])
             frame = sys._getframe(1)
@@ -76,6 +86,22 @@ class AbsentFiles:
             if not os.path.lexists(place) and os.path.lexists(self._home / name):
                 self._note(place, f"{doing} {name.as_posix()}")
 
+    def _compare(self, path: str) -> None:
+        """Note a file of the working tree that is not the same in all versions that have it."""
+        if not self._origins.is_home(path):
+            return
+        name = os.path.relpath(os.path.realpath(path), self._origins.home)
+        self._comparing = True
+        try:
+            theirs = [Path(copy, name) for copy in self._copies]
+            own = Path(path).read_bytes()
+            if any(file.is_file() and file.read_bytes() != own for file in theirs):
+                self._strayed.setdefault(name, self._loading)
+        except OSError:
+            pass
+        finally:
+            self._comparing = False
+
     def _list(self, place: str) -> None:
         """Note a file that is missing in a folder, other than one that is searched for modules."""
         for copy in self._copies:
@@ -90,10 +116,16 @@ class AbsentFiles:
     def forget(self) -> None:
         """Begin with another series; what was wanted while the suite was loaded is for all."""
         self._loading, self._wanted = False, dict(self._loaded)
+        self._strayed = {name: loaded for name, loaded in self._strayed.items() if loaded}
 
     @property
     def why(self) -> str:
         """Why it is unknown what a series does for its users; nothing if it is not."""
+        if self._strayed:
+            return (
+                f"it reads {min(self._strayed)} of the working tree instead of its version's; let "
+                "it find the file by the place of its code"
+            )
         # A benchmark may have made it since then, such as a cache.
         lacking = [doing for place, doing in self._wanted.items() if not os.path.lexists(place)]
         if not lacking:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -14,10 +15,13 @@ from .runner import Runner
 from .suite import Copy, FailedError, NotTimedError, SeriesError, one_line, why
 from .timeout import TooLongError, at_most
 from .tracing import foreign_file
-from .watching import RUNS, Watch
+from .watching import IN_GARBAGE, RUNS, Watch
 
 TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
+FOREIGN = (
+    "would run code of the other version, which has registered it with a package that both use"
+)
 # To see what a series runs only now and then, such as when a buffer is full: calls at most, and
 # seconds at most for all series of a version.
 WATCHED_CALLS, WATCHED_SECONDS = 1000, 3.0
@@ -44,8 +48,8 @@ def call_time(
 ) -> CallTime:
     """What a call takes; the series has come to its end then.
 
-    If a call takes less than `TRACED` seconds, it is also known whether it runs code in the folders
-    `others`, those of other versions.
+    The folders `others` are those of other versions: if a call takes less than `TRACED` seconds,
+    and runs code in these, the versions must not share a process.
 
     What is to be timed has to bear being called again: it is, `repeat` times, as long as all of
     these calls take less than `CALLED_AGAIN` seconds.
@@ -88,7 +92,7 @@ def call_time(
     finally:
         leave()
     copy.end()
-    return CallTime(seconds, whole, ready - begun, foreign)
+    return CallTime(seconds, whole, ready - begun, foreign and FOREIGN)
 
 
 class Reason(NamedTuple):
@@ -119,8 +123,10 @@ def touched(
     What its set-up runs may be shared, such as a fixture of a session. What only the first call
     runs may have filled a cache that others use, and so may what comes after the calls. An import
     is known by what it binds, and so touches nobody else. What fails, or takes `longest` seconds,
-    may run anything. If nothing was seen so far, it is called again for some `seconds`.
+    may run anything. If nothing was seen so far, it is called again for some `seconds`, and then
+    what these calls have left is collected.
     """
+    gc.collect()  # what others have left
     watch.forget()
     try:
         with at_most(copy.timeout(names)), watch:
@@ -144,7 +150,10 @@ def touched(
         if not (shared or itself):
             with at_most(longest + seconds), watch:
                 _call_again(runner, seconds)
-            itself = watch.why
+            if not (itself := watch.why):
+                with watch:
+                    gc.collect()
+                itself = watch.why and f"{watch.why}{IN_GARBAGE}"
     except BaseException as reason:  # which the dry run reports
         shared = shared or watch.why
         copy.give_up()

@@ -10,6 +10,7 @@ import contextlib
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,8 @@ from .protocol import (
 )
 from .rounds import set_aside
 from .sampling import sample
-from .shared_state import count_hooks, shared_state
-from .suite import Copy, MixedError, NotTimedError, SeriesError, why
+from .shared_state import count_hooks, noting_what_is_left, shared_state
+from .suite import Copy, MixedError, SeriesError, why
 from .timeout import at_most
 from .timing import ready_in, time_sessions
 from .tracing import Beginnings, calls_of, loop_times
@@ -161,17 +162,25 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
     children = Children()
     for names, following in _each(task.series):
         answer = DryRun(names, next(iter(copies.values())).quantity(names))
+        left: dict[str, str] = {}
         for name, copy in copies.items() if answer.quantity == "time" else ():
             children.forget()
             absent.forget()
             others = [side.whole for other, side in task.sides.items() if other != name]
-            with noting(answer, name, task.longest):
+            with noting(answer, name, task.longest), noting_what_is_left(left, name):
                 took = call_time(copy, names, following, task.longest, task.repeat, others)
                 if why_unknown := absent.why or children.unknown:
-                    raise NotTimedError(why_unknown)
-                answer.took[name] = took
+                    # What is unknown of one version is no fault of it, wherever the other one runs.
+                    answer.untimed.update(dict.fromkeys((name, "base", "head"), why_unknown))
+                else:
+                    answer.took[name] = took
             if stray := children.strayed:
                 raise MixedError(name, stray)
+        if len(set(left.values())) > 1:
+            what = next(filter(None, left.values()))
+            for name, took in answer.took.items():
+                why_apart = f"sets something for the whole process in one version only ({what})"
+                answer.took[name] = replace(took, apart=why_apart)
         yield answer
 
 
@@ -254,6 +263,7 @@ def _touch(versions: Versions) -> Iterator[Message]:
     with watch:
         copies = versions.all()
     shared, seconds = watch.loaded(), WATCHED_SECONDS / max(len(task.series), 1)
+    set_aside()  # collections are quick then
     followed: dict[Names, float] = {}
     for names, following in _each(task.series):
         start = time.perf_counter()

@@ -165,13 +165,13 @@ class CallTime:
     call : one call.
     total : the same with what prepares each call.
     setup : getting the series ready; NaN if unknown.
-    foreign : a file of the other version of which it ran something; "" if none is known.
+    apart : why each version needs a process of its own, in words; "" if nothing is known.
     """
 
     call: float
     total: float
     setup: float = math.nan
-    foreign: str = ""
+    apart: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ process of its own is compared.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import gc
 import locale
 import logging
@@ -37,16 +38,13 @@ def shared_state() -> dict[str, str]:
     equal processes.
     """
     state = {
-        "the garbage collector": f"{of_collector()} {gc.get_debug()} {_kinds(gc.callbacks)}",
-        "the switch interval": str(sys.getswitchinterval()),
+        **slowing_state(),
         "the number of threads": str(_thread._count()),
         "the global interpreter lock": str(has_gil()),
         "the locale": locale.setlocale(locale.LC_ALL),
         "loggers": str(sorted(_loggers())),
-        "what watches each call": _watching(),
         "finders of modules": _kinds([*sys.meta_path, *sys.path_hooks]),
         "the search path": str(len(sys.path)),
-        "timers": _timers(),
         "audit hooks": str(len(_hooks)),
     }
     for name, module in list(sys.modules.items()):
@@ -54,6 +52,26 @@ def shared_state() -> dict[str, str]:
             parts = sorted(f"{key} {_kind(value)}" for key, value in _attributes(module))
             state[name] = str(zlib.crc32("\n".join(parts).encode("utf-8", "replace")))
     return state
+
+
+def slowing_state() -> dict[str, str]:
+    """What makes all code of a process slower or quicker, and takes no time to find out."""
+    return {
+        "the garbage collector": f"{of_collector()} {gc.get_debug()} {_kinds(gc.callbacks)}",
+        "the switch interval": str(sys.getswitchinterval()),
+        "what watches each call": _watching(),
+        "timers": _timers(),
+    }
+
+
+@contextlib.contextmanager
+def noting_what_is_left(left: dict[str, str], name: str) -> Iterator[None]:
+    """Note, by a name, what has been set meanwhile that slows down or speeds up all code."""
+    state, threads = slowing_state(), _thread._count()
+    yield
+    more = _thread._count() - threads
+    differ = [one for one, value in slowing_state().items() if value != state[one]]
+    left[name] = ", ".join([*differ, *([f"{more:+d} threads"] if more else [])])
 
 
 def of_collector() -> str:

@@ -22,9 +22,10 @@ from urllib.parse import unquote, urlsplit
 from .asked import folder_of, on_asking
 from .origins import is_standard
 
+RUNS = "runs what changed in"
 # How a reason ends that holds for all series: it was found while their suite was loaded.
-RUNS = "changed code runs in"
 WHEN_LOADED = " (when the suite is loaded)"
+IN_GARBAGE = " when garbage is collected"  # which nothing times
 PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn", "os.startfile"}
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
 THREADS = ("start_new_thread", "start_new", "start_joinable_thread")  # `threading` has its own
@@ -75,6 +76,7 @@ class Watch:
         self._lines: dict[str, list[tuple[int, int, str]]] = {}
         self._paths: dict[str, str] = {}  # real ones, by those of the code
         self._folders: dict[str, str] = {}  # which have an entry more in one version
+        self._scanned: dict[str, str] = {}  # and those with data: an entry knows its size, too
         self._executed: dict[str, set[str]] = {side: set() for side in roots}
         for name, effect in effects.items():
             self._note(name)
@@ -107,10 +109,15 @@ class Watch:
             in_both = all(map(os.path.lexists, places))
             if place == name or not in_both:
                 self._files.update(dict.fromkeys(places, name))
-            if in_both or not place:
+            is_data = place == name and not name.endswith(".py")
+            if not place or (in_both and not is_data):
                 return
             place = os.path.dirname(place)  # noqa: PTH120
-            self._folders.update((self._real(side, place), name) for side in self._roots)
+            folders = {self._real(side, place): name for side in self._roots}
+            self._scanned.update(folders)
+            if in_both:
+                return
+            self._folders.update(folders)
 
     def _blinding(self, start: Callable[..., Any]) -> Callable[..., Any]:
         """The same, which starts a thread that nobody traces."""
@@ -212,10 +219,11 @@ class Watch:
         by_pytest = BY_PYTEST in outer
         if event in LISTED:
             ours = frame.f_code.co_filename.startswith(LISTING) or outer.startswith(HERE)
-            if self._folders and not ours and not by_pytest:
-                name = self._folders.get(os.path.realpath(place))
+            folders = self._scanned if event == "os.scandir" else self._folders
+            if folders and not ours and not by_pytest:
+                name = folders.get(os.path.realpath(place))
                 if name or not place:
-                    name = name or min(self._folders.values())
+                    name = name or min(folders.values())
                     self._seen = f"lists the folder of {name}, which changed"
             return
         if not self._may_differ(place):
