@@ -251,6 +251,18 @@ main.main()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_a_signal_in_code_made_from_text_ends_a_module_like_ctrl_c(tmp_path: Path) -> None:
+    wait = """exec("print('waits', flush=True); time.sleep(600)")"""  # as in a new data class
+    (tmp_path / "odd.py").write_text(START.format(body=wait, extra=""), "utf-8")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-m", "odd"], cwd=tmp_path, **pipes)
+    assert process.stdout
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[::2] == (2, "mlpperf: Interrupted; what was finished is kept.\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
 def test_nohup_stays_in_force() -> None:
     body = "os.kill(os.getpid(), signal.SIGHUP); print('goes on')"
     command = [sys.executable, "-c", START.format(body=body, extra="")]

@@ -44,6 +44,7 @@ def main() -> NoReturn:
         if sentence:
             print(f"mlpperf: {sentence}", file=sys.stderr)
     _closed(sys.stderr)
+    exec("")  # else `python -m` ends by a signal if that interrupted code such as a data class's
     sys.exit(code)
 
 
