@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -151,10 +152,11 @@ def kills(times: int, seed: int, budget: float) -> int:
                 found.append(f"it did not end within {ENDS_WITHIN:g} s")
                 judge.kill()
                 out, _ = judge.communicate()
-            found += faults(project, before, mark, out)
-            before_it = judge.returncode == -by and not out  # while Python was starting
+            # A signal may come while Python starts, before the command can do anything about it.
+            starting = judge.returncode == -by and not re.search(r"main\(\)|mlpperf: ", out)
+            found += faults(project, before, mark, "" if starting else out)
             # 0 and 1: it had just ended.
-            if judge.returncode not in (0, 1, 2, -signal.SIGKILL) and not before_it:
+            if judge.returncode not in (0, 1, 2, -signal.SIGKILL) and not starting:
                 found.append(f"exit code {judge.returncode}: {out.strip()[-300:]!r}")
             bad += bool(found)
             about = f"{number + 1:4} {signal.Signals(by).name:8} after {moment:5.2f} s"
