@@ -47,6 +47,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     names = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if os.name != "nt" else [])]
     handlers = {name: signal.getsignal(name) for name in names}
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["mlpperf", *words])
@@ -259,6 +260,17 @@ def test_a_signal_in_code_made_from_text_ends_a_module_like_ctrl_c(tmp_path: Pat
     assert process.stdout
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
+    assert ended(process)[::2] == (2, "mlpperf: Interrupted; what was finished is kept.\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_a_signal_is_not_lost_where_python_ignores_exceptions() -> None:
+    waits = "print('waits', flush=True); time.sleep(600)"  # as a callback of an import may
+    extra = f"class Odd:\n    def __del__(self):\n        {waits}\n"
+    process = started("Odd(); time.sleep(600)", extra)
+    assert process.stdout
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
     assert ended(process)[::2] == (2, "mlpperf: Interrupted; what was finished is kept.\n")
 
 
