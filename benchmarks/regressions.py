@@ -1,6 +1,6 @@
 """Plants ten regressions, and counts those that a program finds by the JSON of `compare` alone.
 
-    python benchmarks/regressions.py [--project CLONE] [--only KIND] [--budget 15]
+    python benchmarks/regressions.py [--project CLONE] [--only KIND] [--budget 45]
 
 Each of ten kinds makes a function slower in the last commit of a project of several modules, which
 also alters functions of other modules without effect. `mlpperf compare HEAD~1 --why --format json`
@@ -102,7 +102,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--project", type=Path, help="a clone; by default the small project")
     parser.add_argument("--only", default="", help="kinds that have this text in their name")
-    parser.add_argument("--budget", default="15", help="seconds, as of compare")
+    parser.add_argument("--budget", default="45", help="seconds, as of compare")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given = parser.parse_args()
