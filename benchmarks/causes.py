@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mlpperf.engine.calibrate.planted import Trace, planted, traced
+from mlpperf.engine.calibrate.planted import has_room, planted, traced
 from mlpperf.engine.compare.context import Context
 from mlpperf.engine.compare.dry_run import dry_run
 from mlpperf.engine.pool.pool import Pool
@@ -101,6 +101,7 @@ SLOWER = {
     ),
     "order": ("loop", "    return sorted", "    sum(range({n}))\n    return sorted"),
 }
+SECONDS_LEAST = 1e-6  # of a loop in a call of a function
 ROUNDS = (100, 500)  # of a loop, and what stands for it: about 2 to 10 % of a call
 
 
@@ -204,10 +205,10 @@ def prepared(project: Path, base: str) -> Iterator[Pair]:
         yield pair(Revisions(base, None), project, folder)
 
 
-def git(project: Path, *arguments: str) -> None:
-    """Run git there."""
+def git(project: Path, *arguments: str) -> str:
+    """Run git there; what it prints."""
     command = ["git", "-C", str(project), "-c", "user.name=a", "-c", "user.email=a@b.c"]
-    subprocess.run([*command, *arguments], check=True, capture_output=True)
+    return subprocess.run([*command, *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def plant_town(project: Path, number: int, rng: random.Random) -> tuple[str, str, list[str]]:
@@ -249,11 +250,13 @@ def plant(
     """Change functions of a project that one of its series runs."""
     trace = traced(versions, Selection(), rng.randrange(2**31))
     series = rng.choice([one for one, calls in trace.calls.items() if len(calls) > number])
-    seconds = call_seconds(versions, series)
+    seconds = call_seconds(versions, [series])[series]
     size = rng.uniform(0.02, 0.1)
     functions = sorted(trace.calls[series])
     rng.shuffle(functions)
-    guilty = next((f for f in functions if fits(project, trace, series, f, size * seconds)), "")
+    each = {f: size * seconds / trace.calls[series][f] for f in functions}
+    fitting = (f for f in functions if each[f] >= SECONDS_LEAST and has_room(project, f))
+    guilty = next(fitting, "")
     if not guilty:
         raise MlpperfError(f"No function of {series.name} can be slowed down by {size:.1%}.")
     names = [name.rpartition(":")[2] for name in functions]
@@ -261,21 +264,13 @@ def plant(
     innocent = [f for f in innocent if f.partition(":")[0] != guilty.partition(":")[0]][:number]
     file = guilty.partition(":")[0]
     text = (project / file).read_text(encoding="utf-8")
-    rounds = trace.loop.rounds(size * seconds / trace.calls[series][guilty])
+    rounds = trace.loop.rounds(each[guilty])
     (project / file).write_text(planted(text, {guilty: max(rounds, 1)}), encoding="utf-8")
     for function in innocent:
         place, _, name = function.split(":")
         before = (project / place).read_text(encoding="utf-8")
         (project / place).write_text(with_statement(before, name), encoding="utf-8")
     return "loop", qualified(text, guilty), [qualified_in(project, f) for f in innocent], series
-
-
-def fits(project: Path, trace: Trace, series: Series, function: str, seconds: float) -> bool:
-    """Whether a loop in a function can take these seconds of a call of the series."""
-    if seconds / trace.calls[series][function] < 1e-6:
-        return False
-    text = (project / function.partition(":")[0]).read_text(encoding="utf-8")
-    return planted(text, {function: 1}).count("_mlpperf_round") > 0
 
 
 def qualified_in(project: Path, function: str) -> str:
@@ -300,16 +295,16 @@ def qualified(text: str, function: str) -> str:
     return name
 
 
-def call_seconds(versions: Pair, series: Series) -> float:
-    """Seconds of a call of a series."""
+def call_seconds(versions: Pair, series: Sequence[Series]) -> dict[Series, float]:
+    """Seconds of a call of each of the series that runs to its end; one at least."""
     warnings: list[str] = []
     with scratch("inputs") as inputs:
         pool = Pool(versions, inputs, warnings.append, 60.0)
         context = Context(pool, versions, Selection(), warnings.append)
-        run = dry_run(context, [series], 60.0)[series]
-    if not run.took:
-        raise MlpperfError(f"{series.name} does not run to its end.")
-    return run.call_seconds
+        runs = dry_run(context, series, 60.0)
+    if seconds := {one: run.call_seconds for one, run in runs.items() if run.took}:
+        return seconds
+    raise MlpperfError(f"{series[0].name} does not run to its end.")
 
 
 if __name__ == "__main__":

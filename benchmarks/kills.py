@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -151,9 +152,12 @@ def kills(times: int, seed: int, budget: float) -> int:
                 found.append(f"it did not end within {ENDS_WITHIN:g} s")
                 judge.kill()
                 out, _ = judge.communicate()
-            found += faults(project, before, mark, out)
-            if judge.returncode not in (0, 1, 2, -signal.SIGKILL):  # 0 and 1: it had just ended
-                found.append(f"exit code {judge.returncode}")
+            # A signal may come while Python starts, before the command can do anything about it.
+            starting = judge.returncode == -by and not re.search(r"main\(\)|mlpperf: ", out)
+            found += faults(project, before, mark, "" if starting else out)
+            # 0 and 1: it had just ended.
+            if judge.returncode not in (0, 1, 2, -signal.SIGKILL) and not starting:
+                found.append(f"exit code {judge.returncode}: {out.strip()[-300:]!r}")
             bad += bool(found)
             about = f"{number + 1:4} {signal.Signals(by).name:8} after {moment:5.2f} s"
             print(f"{about}: {'; '.join(found) or 'nothing left'}", flush=True)
@@ -173,6 +177,8 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0, help="of moments and signals")
     parser.add_argument("--budget", type=float, default=2.0, help="seconds, as of compare")
     given = parser.parse_args()
-    # In the background of a shell it is ignored, and comparisons would ignore it as well.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for one in (signal.SIGINT, signal.SIGHUP):
+        # The background of a shell, and nohup, ignore them; comparisons would inherit that.
+        if signal.getsignal(one) is signal.SIG_IGN:
+            signal.signal(one, lambda *_: None)
     sys.exit(min(kills(given.times, given.seed, given.budget), 1))

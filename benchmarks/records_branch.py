@@ -72,20 +72,28 @@ def git(*arguments: str, folder: Path) -> None:
 
 
 def main() -> int:
-    """Append, kill, and count."""
+    """Read the options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--appends", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=20)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between kills")
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=Path, help="keep the repositories in this one")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--cases", type=int, nargs="*", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
         work(given.work, given.cases)
         return 0
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="records-branch-"))
+    if given.folder:
+        given.folder.mkdir(parents=True, exist_ok=True)
+        return count(given, given.folder)
+    with tempfile.TemporaryDirectory(prefix="records-branch-") as temporary:
+        return count(given, Path(temporary))
+
+
+def count(given: argparse.Namespace, folder: Path) -> int:
+    """Append and kill in a folder; 1 if a record is lost or there twice."""
     git("init", "--quiet", "--bare", "bare", folder=folder)
     workers = []
     for number in range(given.processes):

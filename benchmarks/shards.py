@@ -1,22 +1,31 @@
-"""Compare a project in one long run and in shards, and count the benchmarks with equal verdicts.
+"""Compare projects in one long run and in shards, and count the benchmarks with equal verdicts.
 
-    python benchmarks/shards.py --shards 8 --series 160 --budget 155
+    python benchmarks/shards.py [--shards 8] [--series 160] [--budget 155]
+    python benchmarks/shards.py --project CLONE [--commits BASE HEAD]
+    python benchmarks/shards.py --equal 30 [--project CLONE]
 
-The project has equal code in three of four functions; the others are slowed down by 3 to 20 %. The
-long run has the budget of all shards together. It ends with 1 if fewer than 99 % of the benchmarks
-have the same verdict.
+Without a clone, a project is made with equal code in three of four functions; the others are slowed
+down by 3 to 20 %. In a clone, two commits are compared, or a loop is planted in a function that its
+benchmarks run. The long run has the budget of all shards together. It ends with 1 if fewer than
+99 % of the benchmarks have the same verdict. With `--equal`, the code of both versions is the same,
+in as many unions of shards and without a long run, and it ends with 1 if any raises an alarm.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
+from planting import KINDS, Clone
+
+Name = tuple[str, str, str]
 AGREE_LEAST = 0.99
 SLOWDOWNS = (0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 10, 0, 0, 0, 20)  # in percent
 FUNCTION = """
@@ -32,8 +41,8 @@ def test_{number}(benchmark):
 """
 
 
-def project(folder: Path, series: int) -> None:
-    """A project with two commits, of which the second one is slower."""
+def made(folder: Path, series: int) -> set[Name]:
+    """Make a project with two commits; gives the benchmarks that are slower in the second one."""
     (folder / "src/town").mkdir(parents=True)
     (folder / "tests").mkdir()
     (folder / "pyproject.toml").write_text('[project]\nname = "town"\nversion = "1.0"\n')
@@ -49,53 +58,104 @@ def project(folder: Path, series: int) -> None:
         subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
         commit = ["commit", "--quiet", "--message=a commit"]
         subprocess.run(["git", *user, *commit], cwd=folder, check=True)
+    slow = (n for n in range(series) if SLOWDOWNS[n % len(SLOWDOWNS)])
+    return {("tests/test_work.py", "", f"test_{n}") for n in slow}
 
 
-def mlpperf(folder: Path, *arguments: str) -> str:
+def mlpperf(folder: Path, *arguments: str, ends: Collection[int] = (0, 1)) -> str:
     """The output of a command, which may report a regression."""
     command = [sys.executable, "-m", "mlpperf", *arguments]
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True)
-    if done.returncode == 2:
-        sys.exit(f"mlpperf {' '.join(arguments)} ended with 2")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode not in ends:
+        said = done.stderr.strip()[-500:]
+        sys.exit(f"mlpperf {' '.join(arguments)} ended with {done.returncode}: {said}")
     return done.stdout
 
 
-def verdicts(record: Any) -> dict[str, str]:
-    """The first word of the verdict on each benchmark."""
-    return {one["variant"]: one["verdict"].split()[0].rstrip(":") for one in record["series"]}
+def verdicts(output: str) -> dict[Name, str]:
+    """The first word of the verdict on each benchmark, with its path, case and variant."""
+    return {
+        (one["path"], one["case"], one["variant"]): one["verdict"].split()[0].rstrip(":")
+        for one in json.loads(output)["series"]
+    }
+
+
+def united(folder: Path, options: Sequence[str], shards: int, budget: float) -> dict[Name, str]:
+    """The verdicts of a comparison in shards."""
+    with tempfile.TemporaryDirectory(prefix="shards-") as parts:
+        for number in range(1, shards + 1):
+            shard = ("--shard", f"{number}/{shards}", "--budget", f"{budget:g}")
+            mlpperf(folder, *options, *shard, "--records", f"{parts}/{number}", ends=(0,))
+        # What was judged is compared, although too little of the whole may have been.
+        return verdicts(mlpperf(folder, "merge", parts, "--format", "json", ends=(0, 1, 2)))
+
+
+def equal(folder: Path, given: argparse.Namespace) -> int:
+    """Count the unions of equal code that raise an alarm."""
+    alarms, judged = 0, 0
+    options = ("compare", "HEAD", "HEAD", "--all", "--no-why")
+    for number in range(given.equal):
+        union = united(folder, options, given.shards, given.budget)
+        slower = [name for name, verdict in union.items() if verdict == "slower"]
+        alarms, judged = alarms + bool(slower), judged + len(union)
+        about = ", ".join(" ".join(name) for name in slower) or "no alarm"
+        print(f"{number + 1}: {Counter(union.values())}; {about}", flush=True)
+    print(f"{alarms} of {given.equal} unions of equal code raised an alarm; {judged} verdicts.")
+    return int(alarms > 0)
+
+
+def agreement(folder: Path, given: argparse.Namespace, slow: Collection[Name] | None) -> int:
+    """Compare both ways, and count the benchmarks with equal verdicts.
+
+    `slow` are those that may be slower; None if that is not known.
+    """
+    options = ("compare", *(given.commits or ("HEAD~1", "HEAD")), "--all", "--no-why")
+    seconds = f"{given.shards * given.budget:g}"
+    format_ = ("--budget", seconds, "--format", "json")
+    long = verdicts(mlpperf(folder, *options, *format_, ends=(0, 1, 2)))
+    union = united(folder, options, given.shards, given.budget)
+    pairs = {name: (long.get(name), union.get(name)) for name in long | union}
+    differ = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    opposed = [pair for pair in differ.values() if "undecided" not in pair]
+    for name, (one, other) in differ.items():
+        print(f"{' '.join(name)}: {one} in one run, {other} in shards")
+    agree = 1 - len(differ) / len(pairs)
+    print(
+        f"{100 * agree:.1f} % of {len(pairs)} benchmarks have the same verdict in one run and in "
+        f"{given.shards} shards; {len(opposed)} have verdicts that exclude each other."
+    )
+    if slow is not None:
+        false = [
+            name for name, verdict in union.items() if verdict == "slower" and name not in slow
+        ]
+        print(f"{len(false)} false alarms.")
+    return int(agree < AGREE_LEAST)
 
 
 def main() -> int:
-    """Compare both ways."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Make the project, or clone it, and compare."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--series", type=int, default=160)
-    parser.add_argument("--budget", type=int, default=155, help="seconds for each shard")
+    parser.add_argument("--series", type=int, default=160, help="of the project that is made")
+    parser.add_argument("--budget", type=float, default=155, help="seconds for each shard")
+    parser.add_argument("--project", type=Path, help="a clone, instead of a made project")
+    parser.add_argument("--commits", nargs=2, help="of the clone; else a slowdown is planted")
+    parser.add_argument("--equal", type=int, default=0, help="unions of equal code")
+    parser.add_argument("--seed", type=int, default=1, help="of what is planted")
     given = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="shards-"))
-    project(folder, given.series)
-    both = ("compare", "HEAD~1", "HEAD", "--all", "--no-why")
-    seconds = str(given.shards * given.budget)
-    output = mlpperf(folder, *both, "--budget", seconds, "--format", "json")
-    long = verdicts(json.loads(output))
-    for number in range(1, given.shards + 1):
-        shard = ("--shard", f"{number}/{given.shards}", "--budget", str(given.budget))
-        mlpperf(folder, *both, *shard, "--records", f"shards/{number}")
-    union = verdicts(json.loads(mlpperf(folder, "merge", "shards", "--format", "json")))
-    differ = [name for name in long | union if long.get(name) != union.get(name)]
-    for name in differ:
-        print(f"{name}: {long.get(name)} in one run, {union.get(name)} in shards")
-    agree = 1 - len(differ) / len(long | union)
-    false = [
-        name
-        for name, verdict in union.items()
-        if verdict == "slower" and not SLOWDOWNS[int(name.split("_")[1]) % len(SLOWDOWNS)]
-    ]
-    print(
-        f"{100 * agree:.1f} % of {len(long)} benchmarks have the same verdict in one run and in "
-        f"{given.shards} shards; {len(false)} false alarms."
-    )
-    return int(agree < AGREE_LEAST)
+    with tempfile.TemporaryDirectory(prefix="shards-") as temporary:
+        folder, slow = Path(temporary, "project"), None
+        if given.project and (given.commits or given.equal):
+            command = ["git", "clone", "--quiet", str(given.project), str(folder)]
+            subprocess.run(command, check=True)
+        elif given.project:
+            clone = Clone(given.project, folder, random.Random(given.seed))
+            guilty, runs = clone.plant(KINDS["a loop repeated"])
+            slow = {(one.path, one.case, one.variant) for one in runs}
+            print(f"{guilty.function} ({guilty.file}), run by {len(runs)} benchmarks", flush=True)
+        else:
+            slow = made(folder, given.series)
+        return equal(folder, given) if given.equal else agreement(folder, given, slow)
 
 
 if __name__ == "__main__":

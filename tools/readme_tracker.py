@@ -73,6 +73,26 @@ def hunt(folder: Path) -> str:
     return "\n\n".join((table, sentence, where(*every)))
 
 
+def regressions(folder: Path) -> str:
+    """Which planted regressions are named by the first cause in the JSON of a comparison."""
+    every = on_the_last_machine(lines(folder, "regressions"))
+    latest = {(r["project"], r["what"]): r for r in every}.values()
+    columns = ("project", "regression", "planted in", "first cause")
+    rows = [
+        (
+            r["project"],
+            r["what"],
+            f"`{r['function']}` ({r['file']})",
+            "the same" if r["named"] else ", ".join(r["parts"]) or f"none: code {r['exit_code']}",
+        )
+        for r in latest
+    ]
+    table = markdown(columns, rows, left=4)
+    named = sum(r["named"] for r in latest)
+    sentence = f"Named: {named} of {len(latest)}."
+    return "\n\n".join((table, sentence, where(*latest)))
+
+
 GAUNTLET_COLUMNS = (
     *("project, head", "change, as its author describes it", "measured"),
     *("slower", "faster", "unchanged", "undecided", "skipped", "time"),

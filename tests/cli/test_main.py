@@ -47,6 +47,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     names = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if os.name != "nt" else [])]
     handlers = {name: signal.getsignal(name) for name in names}
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["mlpperf", *words])
@@ -218,6 +219,14 @@ def test_an_encoding_that_lacks_a_character_is_no_reason_to_fail(encoding: str) 
     assert process.returncode == 1
 
 
+def is_interrupted(process: subprocess.Popen[bytes], by: str) -> None:
+    """A signal ends a process that has printed a line, as Ctrl-C does."""
+    assert process.stdout
+    process.stdout.readline()
+    process.send_signal(getattr(signal, by))
+    assert ended(process)[::2] == (2, "mlpperf: Interrupted; what was finished is kept.\n")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
 @pytest.mark.parametrize(
     ("where", "name"),
@@ -243,11 +252,24 @@ main.main()
     else:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen([sys.executable, "-c", command], **pipes)
-    assert process.stdout
-    process.stdout.readline()
-    process.send_signal(getattr(signal, name))
-    code, _, said = ended(process)
-    assert (code, said) == (2, "mlpperf: Interrupted; what was finished is kept.\n")
+    is_interrupted(process, name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_a_signal_in_code_made_from_text_ends_a_module_like_ctrl_c(tmp_path: Path) -> None:
+    wait = """exec("print('waits', flush=True); time.sleep(600)")"""  # as in a new data class
+    (tmp_path / "odd.py").write_text(START.format(body=wait, extra=""), "utf-8")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-m", "odd"], cwd=tmp_path, **pipes)
+    is_interrupted(process, "SIGTERM")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_a_signal_is_not_lost_where_python_ignores_exceptions() -> None:
+    waits = "print('waits', flush=True); time.sleep(600)"  # as a callback of an import may
+    extra = f"class Odd:\n    def __del__(self):\n        {waits}\n"
+    process = started("Odd(); time.sleep(600)", extra)
+    is_interrupted(process, "SIGHUP")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")

@@ -42,12 +42,14 @@ class Explained:
     causes: Causes | None = None
     sentence: str = ""
 
-    def in_json(self) -> dict[str, Any]:
-        """A field of the comparison."""
+    def in_json(self, comparison: dict[str, Any]) -> dict[str, Any]:
+        """The record of the comparison, with the causes, or with the sentence as a warning."""
         from ..engine.history.records import finite
         from ..engine.why import record
 
-        return {"causes": finite(record(self.causes))} if self.causes else {}
+        if self.causes:
+            return {**comparison, "causes": finite(record(self.causes))}
+        return {**comparison, "trouble": [*comparison["trouble"], *filter(None, [self.sentence])]}
 
     def in_markdown(self) -> str:
         """What follows the comparison."""

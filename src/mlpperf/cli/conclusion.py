@@ -52,7 +52,7 @@ def conclude(
         return
     if format == "json":
         (record,) = recording.written or recording.complete(render.record(result))
-        typer.echo(json_text({**record, **why.in_json()}))
+        typer.echo(json_text(why.in_json(record)))
     elif format == "markdown":
         typer.echo(render.markdown(result) + why.in_markdown(), nl=False)
     else:

@@ -7,12 +7,14 @@ holds for a damaged installation, too.
 
 from __future__ import annotations
 
+import _thread
 import codecs
 import contextlib
 import errno
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from typing import Any, NoReturn
@@ -44,6 +46,7 @@ def main() -> NoReturn:
         if sentence:
             print(f"mlpperf: {sentence}", file=sys.stderr)
     _closed(sys.stderr)
+    exec("")  # else `python -m` ends by a signal if that interrupted code such as a data class's
     sys.exit(code)
 
 
@@ -77,9 +80,26 @@ def _signals() -> list[signal.Signals]:
     return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
+def _not_lost(ignored: sys.UnraisableHookArgs) -> None:
+    """Interrupt once more where Python ignored that, as it does in callbacks of its imports."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        threading.Timer(0.01, _interrupt).start()
+    else:
+        sys.__unraisablehook__(ignored)
+
+
+def _interrupt() -> None:
+    if callable(signal.getsignal(signal.SIGTERM)):  # the command has not ended meanwhile
+        if hasattr(signal, "pthread_kill"):  # which also ends a call that waits
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        else:
+            _thread.interrupt_main(signal.SIGTERM)
+
+
 def _prepared() -> str:
     """Prepare this process; returns a sentence if it cannot work."""
     warnings.formatwarning = lambda message, *_, **__: f"mlpperf: {message}\n"
+    sys.unraisablehook = _not_lost
     for name in _signals():
         if signal.getsignal(name) is not signal.SIG_IGN:  # as under nohup
             signal.signal(name, signal.default_int_handler)  # raises KeyboardInterrupt

@@ -178,7 +178,7 @@ def test_a_slowdown_is_explained_with_what_is_left_of_the_budget(
     request, series, budget = asked.call_args.args
     assert (request.base, request.head, request.exact) == ("1" * 40, "2" * 40, True)
     assert (series, budget) == ([SERIES], 80.0)
-    assert shown.in_json()["causes"]["parts"] == 6
+    assert shown.in_json({})["causes"]["parts"] == 6
     assert "f (a.py:3)" in shown.in_markdown().replace("\\", "")
     assert len(shown.in_text()) == 1
     assert (tmp_path / "causes.jsonl").read_text().count("\n") == 1
@@ -200,7 +200,7 @@ def test_where_nothing_is_measured_a_sentence_may_follow(
     shown = explained(tmp_path, compared(**about), wanted)
     assert not asked.called
     assert shown.sentence == sentence
-    assert shown.in_json() == {}
+    assert shown.in_json({"trouble": ["busy"]}) == {"trouble": ["busy", *shown.in_text()]}
     assert shown.in_markdown().strip("\n- ") == sentence
 
 
@@ -210,6 +210,7 @@ def test_a_comparison_is_none_the_worse_for_an_experiment_that_fails(
     asked.side_effect = MlpperfError("the disk is full.")
     shown = explained(tmp_path, compared(total=99.0), True)
     assert shown.in_text() == ["The causes are unknown: the disk is full."]
+    assert shown.in_json({"trouble": []}) == {"trouble": shown.in_text()}
     asked.side_effect = KeyboardInterrupt
     shown = explained(tmp_path, compared(), True)
     assert shown.in_text() == ["The causes are unknown: interrupted."]

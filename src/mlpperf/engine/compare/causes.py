@@ -13,7 +13,19 @@ from .records import NamedSeries
 
 
 class RecordedEffect(msgspec.Struct, gc=False):
-    """What some parts of a difference do to a series; see `why.causes.Effect`."""
+    """What some parts of a difference do to a series.
+
+    Attributes
+    ----------
+    parts : one, or several that cannot be applied one by one or were not separated. Each is
+        `walk (src/streets.py:12)` for a function, `code outside of functions in src/streets.py`,
+        the path of another file, or `new definitions and imports`.
+    change : head ÷ base by these parts.
+    alone : the same where they are added to the base.
+    last : the same where they are taken out of the head.
+    cause : the interval of the change, corrected for the number of effects, excludes 1.
+    hunks : of a cause, the lines that its first parts change.
+    """
 
     parts: list[str]
     change: Bounds
@@ -24,7 +36,17 @@ class RecordedEffect(msgspec.Struct, gc=False):
 
 
 class RecordedExplanation(NamedSeries, kw_only=True, gc=False):
-    """Why a series changed; see `why.causes.Explanation`."""
+    """Why a series changed.
+
+    Attributes
+    ----------
+    whole : head ÷ base, as the experiment measured it.
+    effects : of each part that was measured, the causes first, the largest first.
+    rest : head ÷ base by all that is no cause.
+    together : by how much parts do more, as a logarithm, together than one by one; 0 if nothing is
+        known of it.
+    processes : that measured it.
+    """
 
     whole: Bounds
     effects: list[RecordedEffect]

@@ -76,17 +76,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Effect:
-    """What some parts do to a series.
-
-    Attributes
-    ----------
-    parts : one, or several that cannot be applied one by one or were not separated.
-    change : head ÷ base by these parts.
-    alone : the same where they are added to the base.
-    last : the same where they are taken out of the head.
-    cause : the interval of the change, corrected for the number of effects, excludes 1.
-    hunks : of a cause, the lines that its first parts change.
-    """
+    """What some parts do to a series; `RecordedEffect` explains the fields."""
 
     parts: tuple[str, ...]
     change: Interval
@@ -98,17 +88,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a series changed.
-
-    Attributes
-    ----------
-    whole : head ÷ base, as the experiment measured it.
-    effects : of each part that was measured, the causes first, the largest first.
-    rest : head ÷ base by all that is no cause.
-    together : by how much parts do more, as a logarithm, together than one by one; 0 if nothing is
-        known of it.
-    processes : that measured it.
-    """
+    """Why a series changed; `RecordedExplanation` explains the fields."""
 
     series: Series
     whole: Interval
