@@ -32,10 +32,23 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     leave()
 
 
-def test_a_plain_child_is_known(children: Children, world: World) -> None:
+@pytest.mark.parametrize("closing", [True, False])
+def test_a_plain_child_is_known(closing: bool, children: Children, world: World) -> None:
+    """Also if it is started by `posix_spawn`: without closing files, or from Python 3.13 on."""
     children.forget()
-    world.inside(subprocess.run)([sys.executable, "-c", "import town"], check=True)
+    command = [sys.executable, "-c", "import town"]
+    world.inside(subprocess.run)(command, check=True, close_fds=closing)
     assert (children.unknown, children.strayed) == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_spawn"), reason="there is none")
+def test_one_that_is_spawned_without_subprocess_is_looked_at(
+    children: Children, world: World
+) -> None:
+    command = [sys.executable, "-I", "-c", "pass"]
+    children.forget()
+    os.waitpid(world.inside(os.posix_spawn)(sys.executable, command, os.environ), 0)
+    assert "not known" in children.unknown
 
 
 def test_other_programs_are_none_of_our_business(children: Children, world: World) -> None:

@@ -1,6 +1,7 @@
 """Counts of what a call executes: exact, of the right function, or none."""
 
 import dis
+import importlib
 import random
 import subprocess
 import sys
@@ -211,9 +212,17 @@ def in_a_process() -> None:
     subprocess.run([sys.executable, "-c", ""], check=True)
 
 
+def in_an_interpreter() -> None:
+    """Another interpreter of this process."""
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    interpreters = importlib.import_module(name)
+    interpreters.destroy(interpreters.create())
+
+
 @pytest.mark.parametrize(
     ("call", "why"),
     [
+        (in_an_interpreter, "it runs another interpreter"),
         (in_a_thread, "it runs threads"),
         (with_its_own_tracer, "it traces what is run"),
         (with_its_own_profiler, "it traces what is run"),

@@ -51,6 +51,12 @@ def grows():
 def recurses():
     return recursive(3)
 
+def starts_an_interpreter():
+    import importlib, sys
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    interpreters = importlib.import_module(name)
+    interpreters.destroy(interpreters.create())
+
 def starts_a_thread():
     thread = threading.Thread(target=changed, args=(1,))
     thread.start()
@@ -176,8 +182,15 @@ def test_what_cannot_be_read_has_no_digest(tmp_path: Path) -> None:
     assert extent(tmp_path, "work", "changed", exchanged=giving).flow
 
 
-def test_threads_cannot_be_followed(tmp_path: Path) -> None:
-    assert extent(tmp_path, "starts_a_thread", "changed").not_marked == "it runs threads"
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        ("starts_a_thread", "it runs threads"),
+        ("starts_an_interpreter", "it runs another interpreter"),
+    ],
+)
+def test_what_runs_elsewhere_cannot_be_followed(tmp_path: Path, call: str, why: str) -> None:
+    assert extent(tmp_path, call, "changed").not_marked == why
 
 
 def test_the_lines_of_functions_do_not_matter(tmp_path: Path) -> None:

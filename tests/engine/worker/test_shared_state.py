@@ -82,6 +82,28 @@ def test_functions_in_instances_and_classes_count(monkeypatch: pytest.MonkeyPatc
     assert differing(patch) == {"json.encoder"}
 
 
+class Hiding:
+    """Has attributes, which nobody can read, as instances of some types in C do."""
+
+    __dict__ = property()  # type: ignore[assignment]
+
+
+class Computing:
+    """Computes its attributes, as a proxy does."""
+
+    @property
+    def __dict__(self) -> dict[str, object]:  # type: ignore[override]
+        raise AssertionError("code of an instance is run")
+
+
+def test_instances_that_hide_or_compute_their_attributes_count_by_their_type(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = Hiding(), Computing()
+    assert differing(partial(monkeypatch.setattr, json, "it", one, raising=False)) == {"json"}
+    assert differing(partial(monkeypatch.setattr, json, "it", other)) == {"json"}
+
+
 def test_audit_hooks_are_counted() -> None:
     count_hooks()
     assert differing(lambda: sys.addaudithook(lambda *_: None)) == {"audit hooks"}

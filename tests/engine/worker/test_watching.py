@@ -679,7 +679,9 @@ def test_what_only_one_version_imports_touches_all(tmp_path: Path) -> None:
 
 
 HIDING = """
-import _thread, multiprocessing, os, socket, subprocess, sys, threading
+import _thread, importlib, multiprocessing, os, socket, subprocess, sys, threading
+INTERPRETERS = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+INTERPRETERS = importlib.import_module(INTERPRETERS)
 SERVER = socket.create_server(("127.0.0.1", 0))
 """
 
@@ -703,6 +705,7 @@ def test_what_others_may_run_is_not_untouched(tmp_path: Path) -> None:
         ("sys.setprofile(None)", "something else traces what is run"),
         ("threading.settrace(None)", "something else traces what is run"),
         ("_thread.start_new_thread(int, ())", "starts threads that cannot be watched"),
+        ("INTERPRETERS.destroy(INTERPRETERS.create())", "runs another interpreter"),
         ("streets.stand.__code__.replace(co_name='x')", "makes functions that cannot be"),
     ],
 )

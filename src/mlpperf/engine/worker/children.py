@@ -36,6 +36,8 @@ class Children:
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event not in ("subprocess.Popen", "os.posix_spawn", "os.exec"):
             return
+        if event == "os.posix_spawn" and sys._getframe(1).f_globals.get("__name__") == "subprocess":
+            return  # it has been announced by an event of its own, and is one process
         executable, arguments = args[0], args[1]
         environment = args[3] if event == "subprocess.Popen" else args[2]
         words = [arguments] if isinstance(arguments, (str, bytes)) else list(arguments)

@@ -20,10 +20,11 @@ from typing import Any
 from .clocks import time
 from .counts import Counts, Executed
 from .runner import Call, Runner
-from .watching import COMPILERS, PROCESSES, THREADS, TRACING
+from .watching import COMPILERS, INTERPRETERS, PROCESSES, THREADS, TRACING
 
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 THREADED = "it runs threads"
+ELSEWHERE = "it runs another interpreter"
 # Instructions, and entries, of each code object, by its `id`; generators are entered several times.
 Tally = dict[int, list[Any]]
 
@@ -50,6 +51,8 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
     c_calls, own = _by_name(calls), _own(calls, place)
     if any(f"_thread.{name}" in c_calls for name in THREADS):
         return Counts(not_counted=THREADED)
+    if any(name.partition(".")[0] in INTERPRETERS for name in c_calls):
+        return Counts(not_counted=ELSEWHERE)
     if executed != _by_function(again, place) or c_calls != _by_name(calls_again):
         return Counts(not_counted="two calls of one version do not execute the same")
     if compiler := COMPILERS & sys.modules.keys():

@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
-from .counting import THREADED, FunctionNames, NotCountableError, undisturbed
+from .counting import ELSEWHERE, THREADED, FunctionNames, NotCountableError, undisturbed
 from .counts import Extent
 from .runner import Call, Runner
 from .tracing import RESUMED
-from .watching import COMPILERS, THREADS
+from .watching import COMPILERS, INTERPRETERS, THREADS
 
 # What is compared of what changed functions get and give, in one version; it takes a second or two.
 BYTES_MOST = 50_000_000
@@ -98,6 +98,8 @@ class _Following:
             name = given.__qualname__
             if name in HIDING:
                 self._why = HIDING[name]
+            elif getattr(given, "__module__", None) in INTERPRETERS:
+                self._why = ELSEWHERE
             if not self._depth:
                 self._rest[name] += 1
 

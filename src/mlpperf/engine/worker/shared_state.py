@@ -15,7 +15,13 @@ import signal
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from types import FunctionType, MappingProxyType, ModuleType
+from types import (
+    FunctionType,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    ModuleType,
+)
 from typing import Any
 
 from .environment import has_gil
@@ -104,19 +110,25 @@ def _attributes(module: ModuleType) -> Iterator[tuple[str, Any]]:
         if isinstance(value, ModuleType):
             continue
         yield str(name), value
-        if value.__class__ is type and value.__module__ == module.__name__:
-            held: Any = vars(value)
-        else:  # no code of the instance is to run
-            held = object.__getattribute__(value, "__dict__") if _has_dict(value) else {}
+        own = value.__class__ is type and value.__module__ == module.__name__
+        held = vars(value) if own else _dict_of(value)
         for key, one in list(held.items()) if isinstance(held, (dict, MappingProxyType)) else ():
             if callable(one):
                 yield f"{name}.{key}", one
 
 
-def _has_dict(value: Any) -> bool:
-    """Whether it is an instance, other than a function or class, that has attributes."""
+def _dict_of(value: Any) -> Any:
+    """The attributes of an instance that is no function or class; no code of its class is run.
+
+    Some do not show them, such as a `TypeVar` from Python 3.12 on.
+    """
     kind = type(value)
-    return not issubclass(kind, (type, FunctionType)) and kind.__dictoffset__ != 0
+    if issubclass(kind, (type, FunctionType)):
+        return {}
+    shown = next((vars(one)["__dict__"] for one in kind.__mro__ if "__dict__" in vars(one)), None)
+    if isinstance(shown, (GetSetDescriptorType, MemberDescriptorType)):
+        return shown.__get__(value)
+    return {}
 
 
 def _kind(value: Any) -> str:

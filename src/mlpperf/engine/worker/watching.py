@@ -8,12 +8,13 @@ then it is unknown what runs, and the answer is that it may be changed code.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import importlib
 import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +30,8 @@ IN_GARBAGE = " when garbage is collected"  # which nothing times
 PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn", "os.startfile"}
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
 THREADS = ("start_new_thread", "start_new", "start_joinable_thread")  # `threading` has its own
+# What runs code in other interpreters, from Python 3.13 on, and before; it has no audit events.
+INTERPRETERS = ("_interpreters", "_xxsubinterpreters")
 TRACING = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"}
 LISTED = {"os.listdir", "os.scandir", "glob.glob"}
 FILES = {"open", "sqlite3.connect", "ctypes.dlopen", "os.rename", "os.link", *LISTED}
@@ -95,8 +98,10 @@ class Watch:
         if threading.active_count() > 1:
             self._blind = "threads were there before it could be watched"
         for name in THREADS:
-            if start := getattr(_thread, name, None):
-                setattr(_thread, name, self._blinding(start))
+            self._blinding(_thread, name, "starts threads that cannot be watched")
+        for name in INTERPRETERS:
+            with contextlib.suppress(ImportError):
+                self._blinding(importlib.import_module(name), "create", "runs another interpreter")
         threading.settrace(self._look)
         sys.addaudithook(self._audit)
         on_asking(self._audit_asking)
@@ -119,14 +124,16 @@ class Watch:
                 return
             self._folders.update(folders)
 
-    def _blinding(self, start: Callable[..., Any]) -> Callable[..., Any]:
-        """The same, which starts a thread that nobody traces."""
+    def _blinding(self, module: Any, name: str, why: str) -> None:
+        """Note when a function is called after which not all is seen that is run."""
+        start: Any = getattr(module, name, None)
 
         def started(*args: Any, **named: Any) -> Any:
-            self._blind = "starts threads that cannot be watched"
+            self._blind = why
             return start(*args, **named)
 
-        return started
+        if start:
+            setattr(module, name, started)
 
     def _real(self, side: str, name: str) -> str:
         return os.path.realpath(os.path.join(self._roots[side], name))  # noqa: PTH118
