@@ -22,6 +22,7 @@ from . import extensions
 from .command_given import TakingCommand
 from .comment import comment
 from .commits import calibrate, compare, history
+from .gone import gone
 from .levels import backfill, bisect
 from .machine import devices, doctor
 from .mcp import mcp
@@ -48,7 +49,7 @@ class _Commands(TyperGroup):
     """Built-in commands, and those of extensions, which are imported when they are looked up.
 
     Bad input and interruption end in one sentence and exit code 2, without a traceback. So does a
-    command whose packages come with an extra that is not installed.
+    command whose packages come with an extra that is not installed, and an option that is gone.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -84,6 +85,10 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
             if sentence := missing(error):
+                raise sentence from error
+            raise
+        except Exception as error:
+            if sentence := gone(error):
                 raise sentence from error
             raise
 

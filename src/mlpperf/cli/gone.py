@@ -1,0 +1,23 @@
+"""Options of earlier versions that are gone, and what to do instead."""
+
+from __future__ import annotations
+
+from ..errors import MlpperfError
+
+# By the command and the option.
+INSTEAD = {
+    ("calibrate", "--against"): "python benchmarks/trackers.py in mlpperf's repository does so",
+    ("compare", "--full"): "use --all",
+    ("compare", "--same"): "use --all",
+    ("race", "--prove"): "a race proves every variant anew, so leave it out",
+}
+
+
+def gone(error: Exception) -> MlpperfError | None:
+    """The sentence about an option that `error` does not know; None for any other error."""
+    context = getattr(error, "ctx", None)
+    command = context.command.name if context else ""
+    option = getattr(error, "option_name", "")
+    if instead := INSTEAD.get((command, option)):
+        return MlpperfError(f"{option} of {command} is gone: {instead}.")
+    return None
