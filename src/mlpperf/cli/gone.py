@@ -6,6 +6,8 @@ from ..errors import MlpperfError
 
 # By the command and the option.
 INSTEAD = {
+    ("backfill", "--scheduler"): "start backfill on each machine, with a range of its own, and "
+    "exchange the records by mlpperf records",
     ("calibrate", "--against"): "python benchmarks/trackers.py in mlpperf's repository does so",
     ("compare", "--full"): "use --all",
     ("compare", "--same"): "use --all",
