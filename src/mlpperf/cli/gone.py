@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import MlpperfError
 
+AGAIN = "the same settings and --seed train the same network again"
 # By the command and the option.
 INSTEAD = {
     ("backfill", "--scheduler"): "start backfill on each machine, with a range of its own, and "
@@ -12,6 +13,9 @@ INSTEAD = {
     ("compare", "--full"): "use --all",
     ("compare", "--same"): "use --all",
     ("race", "--prove"): "a race proves every variant anew, so leave it out",
+    ("train", "--resume"): AGAIN,
+    ("train", "--save"): AGAIN,
+    ("train", "--weights"): AGAIN,
 }
 
 

@@ -489,17 +489,6 @@ def test_zeros_are_skipped_where_they_are_many() -> None:
     rung.close()
 
 
-@pytest.mark.parametrize("kind", [TwoThreads, TwoThreadsSkip], ids=lambda r: r.__name__)
-def test_bare_products_leave_the_weights_as_they_were(kind: type[TwoThreads]) -> None:
-    rung = kind.begin(samples_for(BASE), weights_for(BASE), BASE)
-    before = rung.now.vector.copy()
-    rung.multiply(1000)
-    assert len(rung.own) == 2
-    np.testing.assert_array_equal(rung.now.vector, before)
-    assert all(np.isfinite(own.activations).all() for own in rung.own)
-    rung.close()
-
-
 # --- phases -----------------------------------------------------------------------------------
 
 

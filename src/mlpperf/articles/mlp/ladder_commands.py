@@ -44,7 +44,7 @@ def ladder(
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Train on every rung in turns: seconds, gain, distance to the floor, accuracy, memory."""
+    """Train on every rung in turns: seconds, gain, distance to the ceiling, accuracy, memory."""
     use(device, threads, numpy_only="The ladder")
     from ...engine import terminal
     from ...engine.history.recording import Recording, json_text
