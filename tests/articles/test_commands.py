@@ -18,8 +18,6 @@ from click.testing import Result
 from mlpperf.articles.mlp import growth
 from mlpperf.articles.mlp.epoch import Epoch
 from mlpperf.articles.mlp.training import Run
-from mlpperf.devices import Setting
-from mlpperf.errors import MlpperfError
 from readme_tracker import calibration
 
 Command = Callable[..., Result]
@@ -124,10 +122,8 @@ def test_growth_prints_and_records(
         (["train", "--threads", "0"], "0 threads were asked for"),
         (["ladder", "--rung", "x"], "no rung 'x'"),
         (["ladder", "--epochs", "0", "--data", "digits", "--batch-size", "9"], "at least 1, not 0"),
-        (["sweep", "--threads", "9999"], "9999 threads were asked for"),
         (["train", "--device", "gpu:0"], "Training by a rung is NumPy's, which runs on the cpu"),
         (["ladder", "--device", "gpu:0"], "The ladder is NumPy's, which runs on the cpu"),
-        (["sweep", "--device", "gpu:0"], "The ladder is NumPy's, which runs on the cpu"),
         (["growth", "--device", "tpu"], "There is no device 'tpu'"),
         (["keras", "mlp", "--device", "gpu0"], "There is no device 'gpu0'"),
         (["growth", "--samples", "0"], "at least 1, not 0"),
@@ -140,40 +136,6 @@ def test_bad_input_is_one_sentence(
     arguments: list[str], fragment: str, refused: Callable[..., str]
 ) -> None:
     assert fragment in refused(*arguments)
-
-
-@pytest.fixture
-def sweep(
-    command: Command, monkeypatch: pytest.MonkeyPatch, known_ceilings: None
-) -> Callable[..., Result]:
-    """Sweep over batches of 64 and 128, in this process; a batch in `failing` fails."""
-
-    def swept(*failing: str) -> Result:
-        def ladder(self: Setting, arguments: list[str]) -> tuple[str, str]:
-            if {*failing} & {*arguments}:
-                raise MlpperfError("It has died.")
-            return finished(command(*arguments[2:])).stdout, ""
-
-        monkeypatch.setattr(Setting, "run", ladder)
-        sizes = ("--batch-size", "64", "--batch-size", "128", "--threads", "1")
-        rest = ("--rung", "float32", "--data", "digits", "--epochs", "1", "--records", "rec")
-        return command("sweep", *sizes, *rest)
-
-    return swept
-
-
-def test_sweep_prints_and_records(tmp_path: Path, sweep: Callable[..., Result]) -> None:
-    assert "Seconds of 35 epochs" in finished(sweep()).stdout
-    assert [r["batch_size"] for r in lines(tmp_path / "rec" / "ladders.jsonl")] == [64, 128]
-
-
-def test_a_setting_that_fails_does_not_end_the_sweep(
-    tmp_path: Path, sweep: Callable[..., Result]
-) -> None:
-    done = sweep("--batch-size=64")
-    assert done.exit_code == 2
-    assert done.stderr.splitlines()[-1] == "mlpperf: batch 64, 1 threads: It has died."
-    assert [r["batch_size"] for r in lines(tmp_path / "rec/ladders.jsonl")] == [128]
 
 
 def test_bad_input_is_one_sentence_in_a_process_of_its_own(tmp_path: Path) -> None:

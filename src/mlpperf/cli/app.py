@@ -22,9 +22,9 @@ from . import extensions
 from .command_given import TakingCommand
 from .comment import comment
 from .commits import calibrate, compare, history
-from .gone import gone
+from .gone import gone, refuse_command
 from .levels import backfill, bisect
-from .machine import devices, doctor
+from .machine import doctor
 from .mcp import mcp
 from .measure import list_, race, show, verify
 from .policy import accept, explain
@@ -40,7 +40,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Compare": (init, list_, compare, why, explain, accept, bisect, backfill, history),
     "Report": (report, serve, export),
     "CI and other programs": (comment, merge, records_, mcp),
-    "Machine": (doctor, calibrate, devices),
+    "Machine": (doctor, calibrate),
     "Hot paths": (show, verify, race),
 }
 
@@ -59,6 +59,7 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.commands:
             self._add(extensions.installed())
+        refuse_command(cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def _add(self, whose: Iterable[Extension]) -> None:

@@ -1,10 +1,15 @@
-"""Options of earlier versions that are gone, and what to do instead."""
+"""Commands and options of earlier versions that are gone, and what to do instead."""
 
 from __future__ import annotations
 
 from ..errors import MlpperfError
 
 AGAIN = "the same settings and --seed train the same network again"
+COMMANDS = {
+    "devices": "mlpperf doctor shows the processors and threads, nvidia-smi the GPUs, and every "
+    "record what was in force",
+    "sweep": "start mlpperf ladder with each --batch-size and --threads; the report shows all",
+}
 # By the command and the option.
 INSTEAD = {
     ("backfill", "--scheduler"): "start backfill on each machine, with a range of its own, and "
@@ -27,3 +32,9 @@ def gone(error: Exception) -> MlpperfError | None:
     if instead := INSTEAD.get((command, option)):
         return MlpperfError(f"{option} of {command} is gone: {instead}.")
     return None
+
+
+def refuse_command(name: str) -> None:
+    """Raise `MlpperfError` for a command that is gone."""
+    if instead := COMMANDS.get(name):
+        raise MlpperfError(f"{name} is gone: {instead}.")
