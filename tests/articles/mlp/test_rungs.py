@@ -49,15 +49,6 @@ class TwoMembers(Team):
         return cls(x, y, weights, settings, used=used, members=2)
 
 
-class LargeSet(Team):
-    """A team of two on bytes, as for a set that is not worth copying."""
-
-    @classmethod
-    def begin(cls, samples: Samples, weights: Any, settings: Settings) -> Team:
-        y, scale = samples.one_hot(np.float32), samples.scaling.affine
-        return cls(samples.images, y, weights, settings, scale=scale, members=2)
-
-
 class TwoThreads(Threads):
     """Two threads, however many processors there are, and chunks smaller than their shares."""
 
@@ -150,7 +141,6 @@ OTHERS = [
     TwoThreads,
     FourThreads,
     TwoThreadsSkip,
-    LargeSet,
 ]
 
 
@@ -426,20 +416,6 @@ def test_a_closed_team_leaves_no_process(pair: TwoMembers) -> None:
     pair.close()
     assert process.exitcode is not None
     pair.close()  # once more does no harm
-
-
-def test_a_team_needs_a_system_that_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
-    with pytest.raises(MlpperfError, match="can fork"):
-        TwoMembers.begin(samples_for(BASE), weights_for(BASE), BASE)
-
-
-def test_a_large_set_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(team, "SCALED_BYTES_MAX", 1)
-    samples = samples_for(BASE)
-    rung = Team.begin(samples, weights_for(BASE), BASE)
-    assert np.shares_memory(rung.x, samples.images)
-    rung.close()
 
 
 # --- threads ----------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import numpy as np
 from ...engine.machine.ceilings import floor_seconds
 from ...engine.worker.memory import keep_freed_memory
 from ...engine.worker.rounds import SETTLE
-from ...errors import MlpperfError
 from ...hotpath import Cost
 from ..data.datasets import synthetic
 from .ladder import ceiling_seconds
@@ -51,8 +50,6 @@ def grow(
     `peak_share`, the share of the rate of this machine's fastest large product that training
     reaches.
     """
-    if lacks := rung.missing():
-        raise MlpperfError(lacks)
     keep_freed_memory()
     points = [_point(size, ARTICLE.hidden, epochs) for size in samples]
     points += [_point(SAMPLES_FOR_NODES, (width, width), epochs) for width in nodes]

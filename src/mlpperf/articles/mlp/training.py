@@ -60,7 +60,7 @@ class DivergedError(MlpperfError):
 class Run:
     """One training of a network by one rung, epoch after epoch.
 
-    Raises `MlpperfError` if the data do not fit the settings.
+    Raises `MlpperfError` if the data do not fit the settings, or the rung cannot train here.
 
     Parameters
     ----------
@@ -89,8 +89,11 @@ class Run:
             rng = np.random.default_rng(settings.seed)
             weights = initial_weights(self.layers, rng, np.float64, settings)
         check_shapes(weights, self.layers)
+        kind = rung or last_rung()
+        if lacks := kind.missing():
+            raise MlpperfError(lacks)
         self.samples = samples or samples_of(data, settings)
-        self.rung = (rung or last_rung()).begin(self.samples, weights, settings)
+        self.rung = kind.begin(self.samples, weights, settings)
         self.history: list[Epoch] = []
 
     @property
