@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlpperf.engine.calibrate.trackers import TRACKERS, suite_tracker
 from mlpperf.engine.history.recording import Recording
 from mlpperf.engine.versions.prepare import Revisions
 from mlpperf.engine.versions.prepare import pair as versions
 from mlpperf.errors import MlpperfError
+from trackers import TRACKERS, suite_tracker
 
 
 class Pair(NamedTuple):

@@ -130,20 +130,31 @@ def test_an_applied_setting_is_the_current_one(given: dict[str, Any]) -> None:
 
 
 CHILD = "from mlpperf.devices import Setting; print(Setting.current())"
-GRANDCHILD = f"from mlpperf.devices import Setting; print(Setting.current().run(['-c', {CHILD!r}]))"
+GRANDCHILD = (
+    f"from mlpperf.devices import Setting; Setting.current().start(['-c', {CHILD!r}]).wait()"
+)
+
+
+def written(setting: Setting, code: str) -> tuple[str, str]:
+    """What a process under a setting writes to standard output and error."""
+    pipe: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with setting.start(["-c", code], **pipe) as process:
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    return out, err
 
 
 @pytest.mark.parametrize("code", [CHILD, GRANDCHILD], ids=["child", "grandchild"])
 def test_a_setting_is_that_of_children_and_their_children(code: str) -> None:
     setting = Setting("gpu:1", threads=1)
-    out, err = setting.run(["-c", code])
+    out, err = written(setting, code)
     assert str(setting) in out
     assert err == ""
 
 
 def test_a_child_has_its_own_setting_and_leaves_that_of_its_parent_alone() -> None:
     before = dict(os.environ)
-    out, _ = Setting(threads=1).run(["-c", CHILD])
+    out, _ = written(Setting(threads=1), CHILD)
     assert out.strip() == str(Setting(threads=1))
     assert dict(os.environ) == before
 
@@ -209,29 +220,6 @@ def test_once_tensorflow_is_loaded_its_own_setting_may_come_late(
     Setting("gpu:1").apply()
     use("gpu:1")
     assert Setting.current() == Setting("gpu:1")
-
-
-def test_running_gives_what_the_process_wrote() -> None:
-    code = "import sys; print('out'); print('err', file=sys.stderr)"
-    assert Setting().run(["-c", code]) == ("out\n", "err\n")
-
-
-@pytest.mark.parametrize(
-    ("code", "sentence"),
-    [
-        ("import sys; print('first', file=sys.stderr); sys.exit('last')", "last"),
-        ("import sys; sys.exit('mlpperf: There is no gpu:0.')", "There is no gpu:0."),
-        ("import sys; sys.exit('last\\n\\n')", "last"),
-        ("1 / 0", "ZeroDivisionError: division by zero"),
-        (
-            "import sys; print('only out'); sys.exit(1)",
-            "A process failed without a message.",
-        ),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "A process failed without"),
-    ],
-)
-def test_a_process_that_fails_is_reported_by_its_last_line(code: str, sentence: str) -> None:
-    assert refusal(lambda: Setting().run(["-c", code])).startswith(sentence)
 
 
 def test_processors_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,7 +391,7 @@ def test_what_tensorflow_writes_as_it_loads_is_not_shown_and_what_it_writes_late
     (tmp_path / "tensorflow.py").write_text(STAND_IN.format(gpus=[], cuda=False), "utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     later = f"{LOAD}\nimport sys; print('later', file=sys.stderr)"
-    assert Setting().run(["-c", later])[1] == "later\n"
+    assert written(Setting(), later)[1] == "later\n"
 
 
 @pytest.mark.parametrize(
@@ -481,16 +469,6 @@ def test_tensorflow_and_plotting_are_loaded_by_their_users_only(module: str) -> 
     loaded = fresh_process(LOADED.format(module=module))
     assert isinstance(loaded, list)
     assert not {"tensorflow", "matplotlib", "plotly", "pandas"} & set(loaded)
-
-
-def test_a_process_that_hangs_is_reported_with_its_last_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(devices, "PATIENCE", 4.0)
-    code = "import sys, time; print('working', file=sys.stderr, flush=True); time.sleep(600)"
-    with pytest.raises(MlpperfError) as raised:
-        Setting().run(["-c", code])
-    assert str(raised.value) == "A process did not end within 4 s; its last output: working"
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,10 @@ def calibration(folder: Path) -> str:
     parts = []
     for group in groups.values():
         last = group[-1]
-        words = ["mlpperf calibrate", *(f"--series {case}" for case in last.cases)]
-        if last.tracker == "mlpperf":
-            words.append(f"--budget {last.budget:g}")
-        else:
-            words.append(f"--against {last.tracker}")
+        cases = [f"--series {case}" for case in last.cases]
+        words = ["mlpperf calibrate", *cases, f"--budget {last.budget:g}"]
+        if last.tracker != "mlpperf":
+            words = ["python benchmarks/trackers.py", last.tracker, *cases]
         asked = f"`{' '.join(words)}`"
         if is_elsewhere(last):
             asked += " in another project, whose commit is named"

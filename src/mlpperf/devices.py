@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .errors import MlpperfError, last_line, loading
+from .errors import MlpperfError, loading
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -111,30 +111,6 @@ class Setting:
         """A fresh Python process under this setting; `arguments` as after `python`."""
         variables = {**environment, **self.environment()}
         return subprocess.Popen([sys.executable, *arguments], env=variables, **options)
-
-    def run(self, arguments: Sequence[str]) -> tuple[str, str]:
-        """What a fresh Python process under this setting writes to standard output and error.
-
-        Raises
-        ------
-        MlpperfError
-            If it fails or hangs; with the last line that it wrote to standard error.
-        """
-        command = [sys.executable, *arguments]
-        how: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace"}
-        try:
-            done = subprocess.run(
-                command, env={**os.environ, **self.environment()}, timeout=PATIENCE, **how
-            )
-        except subprocess.TimeoutExpired as reason:
-            last = last_line(reason.stderr or "")
-            raise MlpperfError(
-                f"A process did not end within {PATIENCE:g} s; its last output: {last}"
-            ) from reason
-        if done.returncode:
-            last = last_line(done.stderr or "A process failed without a message.")
-            raise MlpperfError(last.removeprefix("mlpperf: "))
-        return done.stdout, done.stderr
 
 
 def use(device: str | None = None, threads: int | None = None, *, numpy_only: str = "") -> None:

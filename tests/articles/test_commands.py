@@ -7,10 +7,8 @@ and that bad input ends without a traceback.
 import importlib.util
 import json
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +16,8 @@ import pytest
 from click.testing import Result
 
 from mlpperf.articles.mlp import growth
-from mlpperf.devices import Setting
-from mlpperf.errors import MlpperfError
+from mlpperf.articles.mlp.epoch import Epoch
+from mlpperf.articles.mlp.training import Run
 from readme_tracker import calibration
 
 Command = Callable[..., Result]
@@ -43,44 +41,34 @@ def finished(done: Result) -> Result:
     return done
 
 
-def test_train_prints_records_and_goes_on(tmp_path: Path, command: Command) -> None:
+def test_train_prints_and_records(tmp_path: Path, command: Command) -> None:
     done = finished(command(
         "train", *DIGITS, "--epochs", "2", "--predict-every", "1", "--hidden", "20",
-        "--save", "w.npz", "--phases", "--records", "rec",
+        "--phases", "--records", "rec",
     ))  # fmt: skip
     assert "of the test set are right" in done.stdout
     assert "backward" in done.stdout
     (record,) = lines(tmp_path / "rec" / "trainings.jsonl")
     assert record["kind"] == "training"
     assert len(record["epochs"]) == 2  # type: ignore[arg-type]
-    finished(command("train", "--resume", "w.npz", "--epochs", "3", "--records", "rec"))
-    assert len(lines(tmp_path / "rec" / "trainings.jsonl")[-1]["epochs"]) == 3  # type: ignore[arg-type]
-    finished(command("train", *DIGITS, "--hidden", "20", "--weights", "w.npz", "--epochs", "1"))
 
 
-def test_an_interrupted_run_goes_on_with_the_same_numbers(tmp_path: Path, command: Command) -> None:
-    settings = (*DIGITS, "--hidden", "20", "--rung", "float32", "--records", "rec")
-    endless = [sys.executable, "-m", "mlpperf", "train", *settings, "--epochs", "100000"]
-    process = subprocess.Popen(
-        [*endless, "--save", "w.npz"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
-    while process.poll() is None and not (tmp_path / "w.npz").exists():
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=600)
-    assert process.returncode == 2
-    assert errors.strip() == "mlpperf: Interrupted; what was finished is kept."
+def test_an_interrupted_run_is_recorded_as_far_as_it_came(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = Run.epoch
+
+    def epoch(run: Run) -> Epoch:
+        if len(run.history) == 2:
+            raise KeyboardInterrupt
+        return train(run)
+
+    monkeypatch.setattr(Run, "epoch", epoch)
+    done = command("train", *DIGITS, "--hidden", "20", "--rung", "float32", "--records", "rec")
+    assert done.exit_code == 2
+    assert done.stderr.strip() == "mlpperf: Interrupted; what was finished is kept."
     (record,) = lines(tmp_path / "rec" / "trainings.jsonl")
-    done = len(record["epochs"])  # type: ignore[arg-type]
-    assert done >= 1
-    epochs = ("--epochs", str(done + 2))
-    finished(command("train", "--resume", "w.npz", *epochs, "--records", "on"))
-    finished(command("train", *settings[:-2], *epochs, "--records", "whole"))
-    costs = [
-        [epoch["cost"] for epoch in lines(tmp_path / name / "trainings.jsonl")[-1]["epochs"]]  # type: ignore[attr-defined,index]
-        for name in ("on", "whole")
-    ]
-    assert costs[0] == costs[1]
+    assert len(record["epochs"]) == 2  # type: ignore[arg-type]
 
 
 def test_ladder_prints_and_records(tmp_path: Path, command: Command, known_ceilings: None) -> None:
@@ -129,18 +117,13 @@ def test_growth_prints_and_records(
         (["train", "--scaler", "standart"], "did you mean standard"),
         (["train", "--rung", "step_1"], "did you mean step_0"),
         (["train", "--data", "digit"], "did you mean digits"),
-        (["train", "--resume", "missing.npz"], "missing.npz cannot be read"),
-        (["train", "--resume", "x.npz", "--l2", "1"], "only --epochs can be changed"),
-        (["train", "--data", "digits", "--weights", "missing.npz"], "cannot be read"),
         (["train", "--data", "digits", "--batch-size", "64", "--learning-rate", "1e4",
           "--rung", "step_0"], "not finite in epoch"),
         (["train", "--threads", "0"], "0 threads were asked for"),
         (["ladder", "--rung", "x"], "no rung 'x'"),
         (["ladder", "--epochs", "0", "--data", "digits", "--batch-size", "9"], "at least 1, not 0"),
-        (["sweep", "--threads", "9999"], "9999 threads were asked for"),
         (["train", "--device", "gpu:0"], "Training by a rung is NumPy's, which runs on the cpu"),
         (["ladder", "--device", "gpu:0"], "The ladder is NumPy's, which runs on the cpu"),
-        (["sweep", "--device", "gpu:0"], "The ladder is NumPy's, which runs on the cpu"),
         (["growth", "--device", "tpu"], "There is no device 'tpu'"),
         (["keras", "mlp", "--device", "gpu0"], "There is no device 'gpu0'"),
         (["growth", "--samples", "0"], "at least 1, not 0"),
@@ -153,40 +136,6 @@ def test_bad_input_is_one_sentence(
     arguments: list[str], fragment: str, refused: Callable[..., str]
 ) -> None:
     assert fragment in refused(*arguments)
-
-
-@pytest.fixture
-def sweep(
-    command: Command, monkeypatch: pytest.MonkeyPatch, known_ceilings: None
-) -> Callable[..., Result]:
-    """Sweep over batches of 64 and 128, in this process; a batch in `failing` fails."""
-
-    def swept(*failing: str) -> Result:
-        def ladder(self: Setting, arguments: list[str]) -> tuple[str, str]:
-            if {*failing} & {*arguments}:
-                raise MlpperfError("It has died.")
-            return finished(command(*arguments[2:])).stdout, ""
-
-        monkeypatch.setattr(Setting, "run", ladder)
-        sizes = ("--batch-size", "64", "--batch-size", "128", "--threads", "1")
-        rest = ("--rung", "float32", "--data", "digits", "--epochs", "1", "--records", "rec")
-        return command("sweep", *sizes, *rest)
-
-    return swept
-
-
-def test_sweep_prints_and_records(tmp_path: Path, sweep: Callable[..., Result]) -> None:
-    assert "Seconds of 35 epochs" in finished(sweep()).stdout
-    assert [r["batch_size"] for r in lines(tmp_path / "rec" / "ladders.jsonl")] == [64, 128]
-
-
-def test_a_setting_that_fails_does_not_end_the_sweep(
-    tmp_path: Path, sweep: Callable[..., Result]
-) -> None:
-    done = sweep("--batch-size=64")
-    assert done.exit_code == 2
-    assert done.stderr.splitlines()[-1] == "mlpperf: batch 64, 1 threads: It has died."
-    assert [r["batch_size"] for r in lines(tmp_path / "rec/ladders.jsonl")] == [128]
 
 
 def test_bad_input_is_one_sentence_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -133,15 +133,3 @@ def test_a_shallow_clone_says_what_to_do(
     history.git("clone", "--quiet", "--depth", "2", f"file://{history.folder}", str(clone))
     monkeypatch.chdir(clone)
     assert "git fetch --unshallow" in refused("backfill", "HEAD~5..HEAD")
-
-
-@pytest.mark.usefixtures("temporary")
-def test_a_scheduler_that_is_not_there(
-    history: Any, refused: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    distributed = pytest.importorskip("mlpperf.engine.levels.distributed")
-    pytest.importorskip("distributed")
-    monkeypatch.setattr(distributed, "PATIENCE", 0.2)
-    monkeypatch.chdir(history.folder)
-    done = refused("backfill", "--scheduler", "tcp://127.0.0.1:1")
-    assert "There is no scheduler at tcp://127.0.0.1:1" in done

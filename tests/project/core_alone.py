@@ -113,7 +113,6 @@ def test_added(benchmark):
 WORKS = [
     ("list",),
     ("show", "added"),
-    ("devices",),
     ("doctor",),
     ("verify",),
     ("calibrate", "--size", "100%", "--trials", "1", "--budget", "4"),
@@ -123,7 +122,7 @@ WORKS = [
 ]
 NEEDS = {
     "articles": [
-        *[("train",), ("ladder",), ("sweep",), ("growth",), ("keras", "mlp")],
+        *[("train",), ("ladder",), ("growth",), ("keras", "mlp")],
         *[("peers",), ("accuracy",), ("clusters",), ("data",)],
     ],
     "report": [("report",), ("serve", "--port", "0")],

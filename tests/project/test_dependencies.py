@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Looked for at the moment that they are wanted, and told about if they are not there.
 OPTIONAL_IN_THE_CORE = {
-    *("tensorflow", "numba", "llvmlite", "memray", "distributed", "dask", "mcp"),
+    *("tensorflow", "numba", "llvmlite", "memray", "mcp"),
     "pytest",  # in what it loads
 }
 # In other projects' environments, to run their suites.

@@ -21,9 +21,7 @@ FENCE = re.compile(r"^( *)```([\w-]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 LANGUAGES = {"python", "toml", "yaml", "json"}
 TREES = {"architecture.md"}  # its picture of the folders, which test_docs.py compares with them
 # Indented lines of code are commands, or comments on them.
-COMMANDS = re.compile(
-    r"#|(\w+=\S+ )?(\S+/)?(mlpperf|python|pip|pytest|make|cd|git|asv|dask|source)\b"
-)
+COMMANDS = re.compile(r"#|(\w+=\S+ )?(\S+/)?(mlpperf|python|pip|pytest|make|cd|git|asv|source)\b")
 
 
 def outputs(text: str) -> list[str]:

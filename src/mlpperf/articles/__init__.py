@@ -13,7 +13,6 @@ EXTENSION = Extension(
         "data": "mlpperf.articles.data.commands:data",
         "train": "mlpperf.articles.mlp.commands:train",
         "ladder": "mlpperf.articles.mlp.ladder_commands:ladder",
-        "sweep": "mlpperf.articles.mlp.ladder_commands:sweep",
         "growth": "mlpperf.articles.mlp.ladder_commands:growth",
         "keras": "mlpperf.articles.keras.commands:keras",
         "peers": "mlpperf.articles.peers.commands:peers",

@@ -22,8 +22,9 @@ from . import extensions
 from .command_given import TakingCommand
 from .comment import comment
 from .commits import calibrate, compare, history
+from .gone import gone, refuse_command
 from .levels import backfill, bisect
-from .machine import devices, doctor
+from .machine import doctor
 from .mcp import mcp
 from .measure import list_, race, show, verify
 from .policy import accept, explain
@@ -39,7 +40,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Compare": (init, list_, compare, why, explain, accept, bisect, backfill, history),
     "Report": (report, serve, export),
     "CI and other programs": (comment, merge, records_, mcp),
-    "Machine": (doctor, calibrate, devices),
+    "Machine": (doctor, calibrate),
     "Hot paths": (show, verify, race),
 }
 
@@ -48,7 +49,7 @@ class _Commands(TyperGroup):
     """Built-in commands, and those of extensions, which are imported when they are looked up.
 
     Bad input and interruption end in one sentence and exit code 2, without a traceback. So does a
-    command whose packages come with an extra that is not installed.
+    command whose packages come with an extra that is not installed, and an option that is gone.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -58,6 +59,7 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.commands:
             self._add(extensions.installed())
+        refuse_command(cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def _add(self, whose: Iterable[Extension]) -> None:
@@ -84,6 +86,10 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
             if sentence := missing(error):
+                raise sentence from error
+            raise
+        except Exception as error:
+            if sentence := gone(error):
                 raise sentence from error
             raise
 

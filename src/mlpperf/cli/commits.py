@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,9 +31,6 @@ from .causes import explained
 from .command_given import command_given
 from .conclusion import compared, conclude
 from .shards import ShardOption, recording_of
-
-if TYPE_CHECKING:
-    from ..engine.versions.prepare import Pair
 
 
 def compare(
@@ -173,10 +170,6 @@ def calibrate(
     suite: Suites = None,
     python: Python = None,
     with_: With = None,
-    against: Annotated[
-        str | None,
-        typer.Option(help="Calibrate another tracker instead: asv or pytest-benchmark."),
-    ] = None,
     threads: Threads = None,
     as_json: AsJson = False,
     records: Records = None,
@@ -190,18 +183,16 @@ def calibrate(
     from ..engine import terminal
     from ..engine.calibrate import show
     from ..engine.calibrate.recorded import calibration_content
-    from ..engine.calibrate.trackers import TRACKERS, suite_tracker
     from ..engine.calibrate.trials import SIZES, Trial, detection_rates
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.compare import BUDGET, SUITE_BUDGET
     from ..engine.history.recording import Recording, json_text
     from ..engine.machine.environment import environment
+    from ..engine.suites.commands import COMMANDS
     from ..engine.suites.series import Selection
     from ..engine.versions.prepare import Revisions, pair
     from ..engine.versions.scratch import scratch
-    from ..errors import check
 
-    check("tracker", [against] if against else [], TRACKERS)
     recording = Recording("calibration", "calibrations", records)
     sizes = [percentage(text, "--size") for text in size] if size else list(SIZES)
     done: list[Trial] = []
@@ -215,7 +206,10 @@ def calibrate(
             python=python,
             extra=with_ or (),
         )
-        made = _calibrated(pair(wanted, Path.cwd(), temporary / "versions"), against)
+        made = pair(wanted, Path.cwd(), temporary / "versions")
+        # Hot paths are slowed down if there are any, else what suites run.
+        suites = [suite for suite in made.suites if suite.kind != COMMANDS]
+        made = replace(made, suites=() if made.head.entries else tuple(suites))
         usual = SUITE_BUDGET[0] if made.suites else BUDGET
         seconds = usual if budget is None else budget
         task = bar.add_task("", total=trials * len(sizes))
@@ -226,11 +220,9 @@ def calibrate(
             sizes=sizes,
             trials=trials,
             budget=seconds,
-            tracker=suite_tracker(against, made.suites, made.runtime) if against else None,
             progress=lambda text: bar.update(task, description=text, refresh=True),
         ):
-            tracker, patterns = against or "mlpperf", tuple(series or ())
-            content = calibration_content(trial, tracker, seconds, patterns)
+            content = calibration_content(trial, "mlpperf", seconds, series or ())
             measured_in = environment(*made.interpreter).fields() if made.suites else {}
             recording.add({**content, **measured_in})
             done.append(trial)
@@ -242,17 +234,6 @@ def calibrate(
     console.print(show.calibration(detection_rates(done)))
     typer.echo(show.detectable(detection_rates(done)))
     console.print(recording.location, soft_wrap=True)
-
-
-def _calibrated(made: Pair, against: str | None) -> Pair:
-    """Only the benchmarks that are slowed down: hot paths if there are any, else suites."""
-    from ..engine.suites.commands import COMMANDS
-
-    suites = [suite for suite in made.suites if suite.kind != COMMANDS]
-    if against:  # which knows no hot paths
-        made = replace(made, head=replace(made.head, entries=()))
-        suites = [suite for suite in suites if suite.kind == against.partition("-")[0]]
-    return replace(made, suites=() if made.head.entries else tuple(suites))
 
 
 def usual(folder: Path, pattern: str) -> Path | None:

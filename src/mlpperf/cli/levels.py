@@ -37,10 +37,6 @@ def backfill(
     again: Annotated[
         bool, typer.Option("--again", help="Retry comparisons that failed before.")
     ] = False,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="Address of a Dask scheduler whose workers compare, not this machine."),
-    ] = None,
     python: Python = None,
     with_: With = None,
     records: Records = None,
@@ -50,13 +46,11 @@ def backfill(
     Compares each commit with its parent, newest first, and with tags and every tenth commit where
     that adds most. Ctrl-C ends it without loss: the same command continues from there.
     """
-    import contextlib
     import time
 
     from ..engine import terminal
     from ..engine.history.recording import Recording
     from ..engine.levels import show
-    from ..engine.levels.backfill import Workers
     from ..engine.levels.backfill import backfill as filled
     from ..engine.levels.gathering import gathered
     from ..engine.levels.measuring import Here
@@ -73,17 +67,10 @@ def backfill(
     plan = Plan(gathered(recording.file.parent, lineage), request.selected, again)
     console = terminal.console()
     end = None if minutes is None else time.monotonic() + 60 * minutes
-    with terminal.activity() as progress, contextlib.ExitStack() as stack:
-        workers: Workers
-        if scheduler is None:
-            workers = Here(lineage, request, recording, progress)
-        else:
-            from ..engine.levels import distributed
-
-            client = stack.enter_context(distributed.connected(scheduler, lineage))
-            workers = distributed.Cluster(client, lineage, request, recording)
+    with terminal.activity() as progress:
+        here = Here(lineage, request, recording, progress)
         console.print(show.beginning(plan), soft_wrap=True)
-        for compared in filled(plan, workers, lambda: end is not None and time.monotonic() >= end):
+        for compared in filled(plan, here, lambda: end is not None and time.monotonic() >= end):
             left = len(plan.parents_left())
             console.print(show.line(compared, lineage, left), soft_wrap=True)
     console.print(recording.location, soft_wrap=True)

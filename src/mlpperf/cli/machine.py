@@ -1,54 +1,16 @@
-"""The commands about the machine: `devices` and `doctor`."""
+"""The command about the machine: `doctor`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
-from ..devices import Setting, use
-from ..engine.options import AsJson, Device, Records, Threads
 from ..engine.worker.environment import UNKNOWN
 from ..errors import MlpperfError
 
 if TYPE_CHECKING:
     from ..engine.machine.doctor import Check
-
-
-def devices(
-    device: Device = None,
-    threads: Threads = None,
-    as_json: AsJson = False,
-    records: Records = None,
-) -> None:
-    """Show this machine's devices, and what a setting comes to in a fresh process.
-
-    Exit code 1 if the device or the number of threads is not as asked.
-    """
-    use(device, threads)
-    setting = Setting.current()
-    from ..engine import terminal
-    from ..engine.history.recording import Recording, json_text
-    from ..engine.machine.in_force import look
-    from ..engine.race import show as tables
-
-    recording = Recording("devices", "devices", records)
-    seen = look(setting)
-    # In force there, not in this process.
-    recording.add({**seen.about, "in_force": asdict(seen.in_force)})
-    shortfalls = seen.in_force.shortfalls(setting)
-    if as_json:
-        typer.echo(json_text(recording.written[0]))
-    else:
-        console = terminal.console()
-        console.print(tables.devices(seen))
-        console.print(tables.in_force(setting, seen.in_force))
-        for sentence in shortfalls:
-            typer.echo(sentence)
-        console.print(recording.location, soft_wrap=True)
-    if shortfalls:
-        raise typer.Exit(1)
 
 
 def _left_over() -> Check:

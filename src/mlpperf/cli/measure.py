@@ -78,21 +78,19 @@ def verify(
     from ..agreement import Proof, WrongResultError
     from ..engine import terminal
     from ..engine.race import show as tables
-    from ..engine.race.kept import Proofs
+    from ..engine.worker.contest import prove
 
-    proofs = Proofs("verify", again=True)
     usual = _usable(["numpy", "numba", "tensorflow"])
     work = _work(paths, case, variant, backend or usual)
     rows: list[tuple[str, str, str, Proof | str]] = []
     with terminal.progress() as bar:
         for path, case_, variants in _steps(bar, work):
             try:
-                outcomes = [c.wrong or c.proof for c in proofs.of(path, case_, variants)]
+                outcomes = [c.wrong or c.proof for c in prove(path, case_, variants)]
             except WrongResultError as reason:  # of the reference
                 outcomes = [str(reason)] * len(variants)
             for contestant, outcome in zip(variants, outcomes, strict=True):
                 rows.append((path.name, contestant.name, case_.name, outcome))
-    proofs.save()
     wrong = {row[:2] for row in rows if isinstance(row[3], str)}
     if verbose or wrong:
         shown = [row for row in rows if verbose or row[:2] in wrong]
@@ -118,9 +116,6 @@ def race(
         str | None,
         typer.Option(help="How precise a speedup has to be, such as 2% (default: 5%)."),
     ] = None,
-    prove: Annotated[
-        bool, typer.Option("--prove", help="Prove again what was proven for the same code.")
-    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show every result, also of several hot paths.")
     ] = False,
@@ -133,13 +128,9 @@ def race(
 
     Variants and reference take turns, in three processes or more: a variant needs no further one
     when its verdict is certain and its speedup precise. By default, races variants in NumPy and
-    Numba; on a GPU, those in TensorFlow. What was proven for the same code within a day, by verify
-    or race, is not proven again.
+    Numba; on a GPU, those in TensorFlow.
     """
     use(device, threads)
-    from ..engine.race.kept import Proofs
-
-    proofs = Proofs("race", again=prove)
     work = _work(paths, case, variant, backend or _usable(["numpy", "numba"]))
     from ..engine import terminal
     from ..engine.history.races import race_content
@@ -150,6 +141,7 @@ def race(
     from ..engine.race.race import BUDGET, Contest, check_budget, run, written
     from ..engine.versions.scratch import scratch
     from ..engine.words import percentage
+    from ..engine.worker.contest import prove
 
     seconds = BUDGET if budget is None else budget
     check_budget(seconds)
@@ -172,9 +164,8 @@ def race(
         try:
             with terminal.progress() as bar:
                 for path, case_, variants in _steps(bar, work):
-                    proven = proofs.of(path, case_, variants)
+                    proven = prove(path, case_, variants)
                     contests.append(written(path, case_, proven, inputs))
-                proofs.save()
                 task = bar.add_task("", total=None)
                 timings = run(contests, inputs, budget=seconds, precision=wanted)
                 for done_now, (left, contest) in enumerate(timings, 1):
@@ -200,8 +191,6 @@ def race(
         console.print(tables.summary(done))
         if not whole:
             console.print("--verbose shows every result; so does `mlpperf report`.")
-        if kept := str(proofs):
-            console.print(kept)
         console.print(recording.location, soft_wrap=True)
     if any(result.wrong for result in done):
         raise typer.Exit(1)

@@ -184,19 +184,6 @@ def test_one_hot(kind: type) -> None:
     np.testing.assert_array_equal(targets, np.eye(10)[:, LABELS])
 
 
-@pytest.mark.parametrize(
-    ("labels", "sentence"),
-    [
-        (np.array([0, 10, 0, 0]), "Labels go from 0 to 10, but the output layer has 10 nodes."),
-        (np.array([0, -1, 0, 0]), "Labels go from -1 to 0"),
-        (np.array([0]), "There are 4 images but 1 labels."),
-    ],
-)
-def test_samples_refuse(labels: np.ndarray, sentence: str) -> None:
-    with pytest.raises(MlpperfError, match=re.escape(sentence)):
-        samples.Samples(IMAGES, labels, 10, Scaling("standard", IMAGES))
-
-
 # --- scaling -------------------------------------------------------------------------------------
 
 

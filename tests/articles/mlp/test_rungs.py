@@ -49,15 +49,6 @@ class TwoMembers(Team):
         return cls(x, y, weights, settings, used=used, members=2)
 
 
-class LargeSet(Team):
-    """A team of two on bytes, as for a set that is not worth copying."""
-
-    @classmethod
-    def begin(cls, samples: Samples, weights: Any, settings: Settings) -> Team:
-        y, scale = samples.one_hot(np.float32), samples.scaling.affine
-        return cls(samples.images, y, weights, settings, scale=scale, members=2)
-
-
 class TwoThreads(Threads):
     """Two threads, however many processors there are, and chunks smaller than their shares."""
 
@@ -150,7 +141,6 @@ OTHERS = [
     TwoThreads,
     FourThreads,
     TwoThreadsSkip,
-    LargeSet,
 ]
 
 
@@ -428,20 +418,6 @@ def test_a_closed_team_leaves_no_process(pair: TwoMembers) -> None:
     pair.close()  # once more does no harm
 
 
-def test_a_team_needs_a_system_that_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
-    with pytest.raises(MlpperfError, match="can fork"):
-        TwoMembers.begin(samples_for(BASE), weights_for(BASE), BASE)
-
-
-def test_a_large_set_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(team, "SCALED_BYTES_MAX", 1)
-    samples = samples_for(BASE)
-    rung = Team.begin(samples, weights_for(BASE), BASE)
-    assert np.shares_memory(rung.x, samples.images)
-    rung.close()
-
-
 # --- threads ----------------------------------------------------------------------------------
 
 
@@ -486,17 +462,6 @@ def test_zeros_are_skipped_where_they_are_many() -> None:
     shallow = replace(BASE, hidden=())  # whose rows of weights are no whole registers
     rung = TwoThreadsSkip.begin(samples_for(shallow), weights_for(shallow), shallow)
     assert len(rung.shared.x)
-    rung.close()
-
-
-@pytest.mark.parametrize("kind", [TwoThreads, TwoThreadsSkip], ids=lambda r: r.__name__)
-def test_bare_products_leave_the_weights_as_they_were(kind: type[TwoThreads]) -> None:
-    rung = kind.begin(samples_for(BASE), weights_for(BASE), BASE)
-    before = rung.now.vector.copy()
-    rung.multiply(1000)
-    assert len(rung.own) == 2
-    np.testing.assert_array_equal(rung.now.vector, before)
-    assert all(np.isfinite(own.activations).all() for own in rung.own)
     rung.close()
 
 

@@ -1,8 +1,7 @@
-"""Training runs: what they record, how they stop, and how they go on."""
+"""Training runs: what they record, and how they stop."""
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,8 @@ import pytest
 
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data import samples
-from mlpperf.articles.data.samples import Samples, Scaling
+from mlpperf.articles.data.samples import Scaling
 from mlpperf.articles.mlp import equations, settings
-from mlpperf.articles.mlp.checkpoints import checkpoint
 from mlpperf.articles.mlp.growth import grow
 from mlpperf.articles.mlp.in_place import InPlace, PaddedLayers
 from mlpperf.articles.mlp.ladder import climb
@@ -30,7 +28,6 @@ from mlpperf.articles.mlp.training import (
     Run,
     last_rung,
     predict,
-    resume,
     rung_named,
 )
 from mlpperf.engine.history import records as history_records
@@ -101,31 +98,14 @@ def test_all_rungs_see_the_same_batches() -> None:
 
 
 @pytest.mark.parametrize("rung", RUNGS, ids=lambda r: r.name)
-def test_a_resumed_run_is_the_run_that_was_not_interrupted(
-    rung: type[Step0], tmp_path: Path
-) -> None:
-    whole = finished(Run(DIGITS, SETTINGS, rung))
-    part = Run(DIGITS, SETTINGS, rung)
-    part.epoch()
-    part.epoch()
-    part.save(tmp_path / "half.npz")
-    again = finished(resume(tmp_path / "half.npz", DIGITS))
-    for a, b in zip((whole, part), (again, again), strict=True):
-        a.rung.close()
-        b.rung.close()
-    for ours, theirs in zip(again.weights, whole.weights, strict=True):
+def test_the_same_settings_train_the_same_network_again(rung: type[Step0]) -> None:
+    one, other = (finished(Run(DIGITS, replace(SETTINGS, epochs=2), rung)) for _ in range(2))
+    for run in (one, other):
+        run.rung.close()
+    for ours, theirs in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    for ours, theirs in zip(again.history, whole.history, strict=True):
+    for ours, theirs in zip(one.history, other.history, strict=True):
         assert replace(ours, seconds=0) == replace(theirs, seconds=0)
-
-
-def test_a_resumed_run_can_have_more_epochs(tmp_path: Path) -> None:
-    run = finished(Run(DIGITS, SETTINGS, InPlace))
-    run.save(tmp_path / "w.npz")
-    more = resume(tmp_path / "w.npz", DIGITS, epochs=6)
-    assert (len(more.history), more.settings.epochs) == (4, 6)
-    for ours, theirs in zip(checkpoint(tmp_path / "w.npz").weights, run.weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("scaler", ["standard", "minmax", "per_sample"])
@@ -140,17 +120,10 @@ def test_prediction_scales_as_training_does(scaler: str) -> None:
     assert len(set(expected.tolist())) > 1
 
 
-def test_nothing_is_pickled(tmp_path: Path) -> None:
-    run = Run(DIGITS, SETTINGS, InPlace)
-    run.save(tmp_path / "w.npz")
-    with np.load(tmp_path / "w.npz", allow_pickle=False) as file:
-        assert all(file[name].dtype != object for name in file.files)
-
-
 # --- bad input --------------------------------------------------------------------------------
 
 
-def test_a_diverging_run_stops_where_its_cost_did(tmp_path: Path) -> None:
+def test_a_diverging_run_stops_where_its_cost_did() -> None:
     for rung in (Step0, InPlace):
         run = Run(DIGITS, replace(SETTINGS, learning_rate=1e4), rung)
         with pytest.raises(DivergedError, match=r"not finite in epoch \d+, batch \d+; a lower"):
@@ -198,73 +171,12 @@ def test_images_that_are_not_numbers() -> None:
         Scaling("standard", images)
     with pytest.raises(MlpperfError, match="NaN or infinity"):
         Scaling("per_sample", np.ones((2, 4)))(images)
-    with pytest.raises(MlpperfError, match="must be"):
-        Scaling("standard", np.zeros((0, 4)))
-
-
-def test_labels_that_do_not_fit() -> None:
-    scaling = Scaling("standard", DIGITS.train_images)
-    with pytest.raises(MlpperfError, match="output layer has 9 nodes"):
-        Samples(DIGITS.train_images, DIGITS.train_labels, 9, scaling)
-    with pytest.raises(MlpperfError, match="labels"):
-        Samples(DIGITS.train_images, DIGITS.train_labels[:-1], 10, scaling)
 
 
 def test_weights_of_another_shape() -> None:
     weights = initial_weights((64, 20, 10), np.random.default_rng(0))
     with pytest.raises(MlpperfError, match=r"shapes .* this network needs"):
         Run(DIGITS, SETTINGS, InPlace, weights=weights)
-
-
-def damage(path: Path, how: str) -> None:
-    if how == "missing":
-        path.unlink()
-    elif how == "truncated":
-        path.write_bytes(path.read_bytes()[:-100])
-    elif how == "empty":
-        path.write_bytes(b"")
-    elif how == "other":
-        path.write_text("no checkpoint", encoding="utf-8")
-    elif how == "other arrays":
-        np.savez(path, x=np.zeros(3))
-    else:
-        with np.load(path) as file:
-            arrays = dict(file)
-        about = json.loads(str(arrays["about"]))
-        if how == "rung":
-            about["rung"] = "step_99"
-        elif how == "setting":
-            about["settings"]["temperature"] = 1
-        else:
-            del about["history"]
-        np.savez(path, **{**arrays, "about": np.array(json.dumps(about))})
-
-
-@pytest.mark.parametrize(
-    "how",
-    ["missing", "truncated", "empty", "other", "other arrays", "rung", "setting", "incomplete"],
-)
-def test_a_damaged_checkpoint_is_one_sentence(how: str, tmp_path: Path) -> None:
-    path = tmp_path / "w.npz"
-    Run(DIGITS, SETTINGS, InPlace).save(path)
-    damage(path, how)
-    with pytest.raises(MlpperfError) as raised:
-        resume(path, DIGITS)
-    assert "\n" not in str(raised.value)
-
-
-def test_a_checkpoint_of_another_set(tmp_path: Path) -> None:
-    Run(DIGITS, SETTINGS, InPlace).save(tmp_path / "w.npz")
-    other = data.synthetic(100, pixels=64)
-    with pytest.raises(MlpperfError, match="was trained on digits"):
-        resume(tmp_path / "w.npz", other)
-
-
-def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
-    run = Run(DIGITS, SETTINGS, InPlace)
-    with pytest.raises(MlpperfError, match="cannot be written"):
-        run.save(tmp_path / "nowhere" / "w.npz")
-    assert not list(tmp_path.iterdir())
 
 
 # --- the ladder -------------------------------------------------------------------------------
@@ -282,7 +194,7 @@ def test_the_ladder_trains_every_rung_alike() -> None:
     assert max(accuracies) - min(accuracies) <= 0.003 + 1 / len(DIGITS.test_images)
     for s in last:
         assert 0 < s["seconds"]["low"] <= s["seconds"]["median"] <= s["seconds"]["high"]
-        assert s["over_floor"]["median"] > 0
+        assert s["over_ceiling"]["median"] > 0
         assert not s["stopped"]
     assert last[0]["total_gain"]["median"] == last[0]["gain"]["median"] == 1
 
@@ -311,7 +223,8 @@ def test_the_last_rung_is_the_last_that_can_train_here(monkeypatch: pytest.Monke
     assert last_rung() is Team
     monkeypatch.setattr("mlpperf.articles.mlp.team.threads", lambda: 2)
     monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
-    assert "can fork" in Team.missing()
+    with pytest.raises(MlpperfError, match="can fork"):
+        Run(DIGITS, SETTINGS, Team)
     assert last_rung() is PaddedLayers
     monkeypatch.setattr("mlpperf.articles.mlp.team.threads", lambda: 1)
     assert last_rung() is Team  # which forks nothing for one thread
@@ -330,7 +243,6 @@ def test_a_rung_that_cannot_train_here_reports_why_and_stops_no_other(
     (*_, standings) = climb(DIGITS, SETTINGS, [InPlace, Threads], seed=0, settle=0)
     there, missing = standings
     assert there["epochs"] == SETTINGS.epochs
-    assert there["over_floor"]["median"] > 0  # the floor is that of the processes then
     assert (missing["stopped"], missing["epochs"]) == ("Numba is not installed.", 0)
     assert missing["parts"] is None
     rows = ladder(records(standings)).rows
@@ -339,7 +251,7 @@ def test_a_rung_that_cannot_train_here_reports_why_and_stops_no_other(
 
 def standing(rung: str, median: float, gain: float, stopped: str = "") -> dict[str, Any]:
     seconds, total = (asdict(Interval(x, 0.9 * x, 1.1 * x)) for x in (median, gain))
-    ratios = dict.fromkeys(("gain", "total_gain", "over_floor", "over_ceiling"), total)
+    ratios = dict.fromkeys(("gain", "total_gain", "over_ceiling"), total)
     about = {"rung": rung, "what": "what", "ceiling": 1.0, "parts": None, "stopped": stopped}
     shares = {"train_accuracy": 0.97, "test_accuracy": 0.965}
     return {**about, "epochs": 6, "seconds": seconds, **ratios, **shares}

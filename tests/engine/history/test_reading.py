@@ -28,7 +28,7 @@ from mlpperf.engine.history.records import CodeVersion, Origin, append, finite
 
 
 class DevicesRecord(Origin, kw_only=True):
-    """What `mlpperf devices` records, as far as it is read here."""
+    """What `mlpperf devices` recorded, as far as it is read here."""
 
     FILE = "devices"
 

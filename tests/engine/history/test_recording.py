@@ -117,7 +117,7 @@ def test_numbers_that_were_not_measured_are_null(tmp_path: Path) -> None:
 
 
 def test_a_field_of_the_result_replaces_that_of_the_context(tmp_path: Path) -> None:
-    """As what was in force in another process does, for `mlpperf devices`."""
+    """As what was in force in another process does, for `mlpperf peers`."""
     recording = Recording("number", "numbers", tmp_path)
     recording.add({"number": 1, "in_force": {"blas_threads": 77}}, {"number": 2})
     there, here = recording.written
@@ -163,7 +163,6 @@ def test_an_unwritable_folder_is_refused_at_once(
     ("arguments", "measures"),
     [
         (("race", "sigmoid"), "mlpperf.engine.race.race.run"),
-        (("devices",), "mlpperf.engine.machine.in_force.look"),
         (("compare", "HEAD"), "mlpperf.engine.compare.request.compare"),
         (("calibrate",), "mlpperf.engine.calibrate.trials.calibrate"),
         (("peers", "--data", "digits"), "mlpperf.articles.peers.contest.contest"),

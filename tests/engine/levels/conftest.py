@@ -71,21 +71,12 @@ class Simulated:
     broken: Collection[int] = ()
     missing: Collection[int] = ()
     compared: list[Pair] = field(default_factory=list)
-    _next: list[Pair] = field(default_factory=list)
 
-    @property
-    def free(self) -> bool:
-        return not self._next
-
-    def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
-        self._next.append(pair)
-
-    def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
-        pair = self._next.pop(0)
+    def __call__(self, pair: Pair, series: Sequence[str] = ()) -> ComparisonRecord | MlpperfError:
         self.compared.append(pair)
         if bad := [place for place in pair if place in self.missing]:
-            return pair, MlpperfError(f"There is no commit {bad[0]}.")
-        return pair, self.record(*pair)
+            return MlpperfError(f"There is no commit {bad[0]}.")
+        return self.record(*pair)
 
     def record(self, base: int, head: int) -> ComparisonRecord:
         """What a comparison of two places finds."""

@@ -20,7 +20,7 @@ SCALERS = ("standard", "minmax", "per_sample")
 class Scaling:
     """A scaler of scikit-learn, fitted on `images` in chunks, so that no large copy is made.
 
-    Raises `MlpperfError` for an unknown kind of scaler, or images that are empty or not finite.
+    Raises `MlpperfError` for an unknown kind of scaler, or images that are not finite.
     """
 
     def __init__(self, kind: str, images: Array) -> None:
@@ -33,8 +33,6 @@ class Scaling:
         }
         check("scaler", [kind], SCALERS)
         self.kind = kind
-        if images.ndim != 2 or not images.size:
-            raise MlpperfError(f"Images must be (samples, pixels), not of shape {images.shape}.")
         self._scaler = makers[kind]()
         if kind != "per_sample":
             for start in range(0, len(images), SCALING_CHUNK):
@@ -88,24 +86,14 @@ def _require_finite(images: Array) -> None:
 class Samples:
     """The training set of a network: images, labels, and their scaling.
 
-    Raises `MlpperfError` if there is not one label for each image, or a label does not fit the
-    output layer.
-
     Parameters
     ----------
-    images : (n, pixels), uint8 or floats
+    images : (n, pixels), uint8 or floats, as a `Dataset` has checked them
     labels : (n,), 0 to `classes` − 1
     scaling : fitted on these images
     """
 
     def __init__(self, images: Array, labels: Array, classes: int, scaling: Scaling) -> None:
-        if len(images) != len(labels):
-            raise MlpperfError(f"There are {len(images)} images but {len(labels)} labels.")
-        if labels.min() < 0 or labels.max() >= classes:
-            raise MlpperfError(
-                f"Labels go from {labels.min()} to {labels.max()}, "
-                f"but the output layer has {classes} nodes."
-            )
         self.images, self.labels = images, labels
         self.classes, self.scaling = classes, scaling
         self._scaled: dict[np.dtype[Any], Array] = {}

@@ -74,16 +74,14 @@ def train(
     network: Network,
     data: Dataset,
     *,
-    weights: list[Array] | None = None,
     on_epoch: Callable[[list[KerasEpoch]], None] = lambda history: None,
 ) -> tuple[Any, list[KerasEpoch]]:
     """Train `network` on `data`, validated on its test set; the model and its history.
 
-    Raises `MlpperfError` if the data or the weights do not fit, or there is no TensorFlow.
+    Raises `MlpperfError` if the data do not fit, or there is no TensorFlow.
 
     Parameters
     ----------
-    weights : initial weights, as `model.get_weights()` gives them; by default the seed's.
     on_epoch : called with the history after every epoch.
     """
     if network.batch_size > len(data.train_images):
@@ -94,11 +92,6 @@ def train(
     keras = tensorflow().keras
     pixels = data.train_images.shape[1]
     model = build(network, pixels)
-    if weights is not None:
-        try:
-            model.set_weights(weights)
-        except ValueError as reason:
-            raise MlpperfError(f"The weights do not fit this network ({reason}).") from reason
     scaling = Scaling("standard", data.train_images)
     shape = input_shape(network, pixels)
 

@@ -12,10 +12,8 @@ import numpy as np
 from ...engine.machine.ceilings import floor_seconds
 from ...engine.worker.memory import keep_freed_memory
 from ...engine.worker.rounds import SETTLE
-from ...errors import MlpperfError
 from ...hotpath import Cost
 from ..data.datasets import synthetic
-from .floor import Floor
 from .ladder import ceiling_seconds
 from .network import NetworkCase, step_cost
 from .rungs import Step0
@@ -48,12 +46,10 @@ def grow(
     Returns
     -------
     For each point `samples` and `hidden` layers, `seconds_per_sample` of an epoch,
-    `floor_per_sample`, the seconds of its bare products in the layout of the last rung,
-    `ceiling_per_sample`, those of every product by itself in its quickest layout, and `peak_share`,
-    the share of the rate of this machine's fastest large product that training reaches.
+    `ceiling_per_sample`, those of its bare products, each by itself in its quickest layout, and
+    `peak_share`, the share of the rate of this machine's fastest large product that training
+    reaches.
     """
-    if lacks := rung.missing():
-        raise MlpperfError(lacks)
     keep_freed_memory()
     points = [_point(size, ARTICLE.hidden, epochs) for size in samples]
     points += [_point(SAMPLES_FOR_NODES, (width, width), epochs) for width in nodes]
@@ -61,17 +57,13 @@ def grow(
     product = Cost(bytes=0, products=((side, side, side),))
     peak = product.flops / floor_seconds(product).seconds  # operations per second
     for size, settings in points:
-        count = settings.epochs - 2
         run = Run(synthetic(size), settings, rung)
-        floor = Floor(run.samples, settings)
         time.sleep(SETTLE)
         try:
-            _, *timed = [run.epoch().seconds for _ in range(count + 1)]
+            _, *timed = [run.epoch().seconds for _ in range(settings.epochs - 1)]
         finally:
             run.rung.close()
         seconds = float(np.median(timed))
-        bare = float(np.median([floor.epoch() for _ in range(count)]))
-        floor.close()
         flops = (
             step_cost(NetworkCase(settings.batch_size, run.layers)).flops
             / settings.batch_size
@@ -81,7 +73,6 @@ def grow(
             "samples": size,
             "hidden": list(settings.hidden),
             "seconds_per_sample": seconds / size,
-            "floor_per_sample": bare / size,
             "ceiling_per_sample": ceiling_seconds(run.layers, settings, size) / size,
             "peak_share": flops / seconds / peak,
         }

@@ -1,13 +1,12 @@
-"""All rungs of the ladder against each other, and against the bare products: two floors.
+"""All rungs of the ladder against each other, and against the network's bare products.
 
-The products of the last rung, bare, in its own layout: that is the floor of this code. And the
-network's products, each by itself in the layout and on the number of threads in which it is
-quickest, at the best of several looks: no code can be quicker that computes them all with this
-BLAS. That is the ceiling of speed (`timing/ceilings.py`).
+These are timed each by itself, in the layout and on the number of threads in which it is quickest,
+at the best of several looks: no code can be quicker that computes them all with this BLAS. That is
+the ceiling of speed (`engine/machine/ceilings.py`).
 
-Rungs take turns of a few epochs (`turns.py`), and so does the floor. The first epoch of a turn
-finds the caches full of another rung's data, and threads of that rung's BLAS that still wait for
-work and so take processor time. It counts like every other epoch.
+Rungs take turns of a few epochs (`turns.py`). The first epoch of a turn finds the caches full of
+another rung's data, and threads of that rung's BLAS that still wait for work and so take processor
+time. It counts like every other epoch.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ from ...hotpath import Cost
 from ..data.datasets import Dataset
 from ..data.samples import Samples
 from ..turns import TURN_EPOCHS
-from .floor import Floor
 from .network import NetworkCase, step_cost
 from .rungs import Step0
 from .settings import Settings
@@ -39,11 +37,11 @@ from .training import RUNGS, Run, samples_of
 
 @dataclass
 class Climber:
-    """A rung, or the floor, and the seconds of its epochs so far.
+    """A rung, and the seconds of its epochs so far.
 
     Attributes
     ----------
-    run : None for the floor, and for a rung that lacks something here.
+    run : None for a rung that lacks something here.
     stopped : why it does not go on; empty while it does.
     parts : seconds that its epochs have spent on each part; empty where it does not measure them.
     """
@@ -89,21 +87,18 @@ def climb(
         raise MlpperfError(f"epochs must be at least 1, not {count}.")
     climbers = [_climber(data, settings, rung, samples) for rung in rungs]
     layers = (data.train_images.shape[1], *settings.hidden, 10)
-    floor = Floor(samples, settings)
-    bare = Climber("floor", "the bare products", None)
     ceiling = ceiling_seconds(layers, settings, len(samples))
     try:
         for done in range(0, count, TURN_EPOCHS):
-            for i in rng.permutation(len(climbers) + 1):
-                climber = [*climbers, bare][i]
+            for i in rng.permutation(len(climbers)):
+                climber = climbers[i]
                 progress(climber.name)
                 time.sleep(settle)
                 for _ in range(min(TURN_EPOCHS, count - done)):
-                    _one_epoch(climber, floor)
+                    _one_epoch(climber)
             ends = done + TURN_EPOCHS >= count
-            yield [_record(climbers, k, bare, ceiling, settings, ends) for k in range(len(rungs))]
+            yield [_record(climbers, k, ceiling, settings, ends) for k in range(len(rungs))]
     finally:
-        floor.close()
         for climber in climbers:
             if climber.run:
                 climber.run.rung.close()
@@ -139,11 +134,8 @@ def _climber(data: Dataset, settings: Settings, rung: type[Step0], samples: Samp
     return Climber(rung.name, what, run, stopped=missing)
 
 
-def _one_epoch(climber: Climber, floor: Floor) -> None:
-    if climber.stopped:
-        return
-    if climber.run is None:
-        climber.seconds.append(floor.epoch())
+def _one_epoch(climber: Climber) -> None:
+    if climber.run is None or climber.stopped:
         return
     try:
         climber.seconds.append(climber.run.epoch().seconds)
@@ -157,7 +149,6 @@ def _one_epoch(climber: Climber, floor: Floor) -> None:
 def _record(
     climbers: list[Climber],
     k: int,
-    bare: Climber,
     ceiling: float,
     settings: Settings,
     ends: bool,
@@ -173,7 +164,6 @@ def _record(
         "seconds": asdict(whole_training(mine, settings)),
         "gain": asdict(paired_ratio(climbers[max(k - 1, 0)].seconds, mine)),
         "total_gain": asdict(paired_ratio(climbers[0].seconds, mine)),
-        "over_floor": asdict(paired_ratio(mine, bare.seconds)),
         "over_ceiling": asdict(paired_ratio(mine, [ceiling] * len(mine))),
         "ceiling": ceiling * settings.epochs,
         "parts": parts or None,

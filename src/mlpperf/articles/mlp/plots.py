@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...engine.history.fields import known
 from ...engine.report.figures import (
     LOGARITHMIC,
     Figure,
@@ -22,7 +21,7 @@ from .show_ladder import ARTICLE_SECONDS
 
 
 def ladder(records: Sequence[RungRecord], peer: tuple[str, float] | None) -> Figure:
-    """Seconds of every rung with intervals; the articles' figures, the floor, and a peer."""
+    """Seconds of every rung with intervals; the articles' figures, the ceiling, and a peer."""
     timed = [r for r in records if r.seconds.median]
     names = [r.rung for r in timed]
     traces = [points("here", names, [r.seconds for r in timed], " s")]
@@ -38,10 +37,8 @@ def ladder(records: Sequence[RungRecord], peer: tuple[str, float] | None) -> Fig
                 hovertemplate="%{y}: %{x:.3g} s<extra>articles</extra>",
             )
         )
-    floors = [known(r.seconds.median) / r.over_floor.median for r in timed if r.over_floor.median]
     ceilings = [r.ceiling for r in timed if r.ceiling]
-    lines = [(min(floors), "floor: bare products")] if floors else []
-    lines += [(min(ceilings), "ceiling")] if ceilings else []
+    lines = [(min(ceilings), "ceiling")] if ceilings else []
     if peer:
         lines.append((peer[1], f"peer: {peer[0]}"))
     return by_name(traces, "seconds of 35 epochs", len(names), lines, logarithmic=True)
@@ -77,13 +74,13 @@ def growth(records: Sequence[GrowthRecord]) -> Figure:
             name=name,
             mode="markers",
             marker={"size": 9, "symbol": symbol},
-            x=[1e6 * getattr(r, key) for r in ordered],
+            x=[1e6 * each if (each := getattr(r, key)) else None for r in ordered],
             y=names,
             hovertemplate=f"%{{y}}: %{{x:.3g}} µs<extra>{name}</extra>",
         )
         for name, key, symbol in (
             ("a training step", "seconds_per_sample", "circle"),
-            ("its bare products", "floor_per_sample", "line-ns-open"),
+            ("its quickest products", "ceiling_per_sample", "line-ns-open"),
         )
     ]
     return by_name(traces, "µs per sample (hidden nodes; samples)", len(ordered), logarithmic=True)

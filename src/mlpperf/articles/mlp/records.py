@@ -20,7 +20,7 @@ from ...engine.history.fields import (
     Share,
 )
 from ...engine.history.records import Origin
-from .checkpoints import Epoch
+from .epoch import Epoch
 
 
 class Parts(msgspec.Struct):
@@ -45,7 +45,6 @@ class RungRecord(Origin, kw_only=True):
     rung, what : name, and what it replaces in the rung before.
     seconds : that all epochs of the settings take, from those that were trained.
     gain, total_gain : seconds of the rung before, and of the first rung, ÷ those of this one.
-    over_floor : seconds of this rung ÷ those of the last rung's bare products.
     over_ceiling : seconds of this rung ÷ those of the quickest products, which were timed once.
     ceiling : seconds of these in all epochs of the settings.
     parts : seconds that all epochs of the settings take for each part; None where a rung does not
@@ -68,7 +67,6 @@ class RungRecord(Origin, kw_only=True):
     seconds: Bounds
     gain: Bounds
     total_gain: Bounds
-    over_floor: Bounds
     over_ceiling: Bounds = UNKNOWN
     ceiling: Positive | None = None
     parts: Parts | None = None
@@ -95,7 +93,6 @@ class GrowthRecord(Origin, kw_only=True):
     samples: Count
     hidden: list[Count]
     seconds_per_sample: Positive
-    floor_per_sample: Positive
     peak_share: Amount | None
     ceiling_per_sample: Positive | None = None
 

@@ -9,7 +9,7 @@ from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.words import percent, seconds
 from ..plots import Curves, sets
-from .checkpoints import Epoch
+from .epoch import Epoch
 from .phases import PhaseClock
 from .training import Run
 

@@ -72,7 +72,7 @@ def by_batch(records: Sequence[RungRecord]) -> dict[int, list[RungRecord]]:
 
 
 def ladder(records: Sequence[RungRecord]) -> Table:
-    """A row for each rung: seconds, gains, multiples of both floors, accuracy and memory."""
+    """A row for each rung: seconds, gains, multiples of the ceiling, accuracy and memory."""
     first = records[0]
     articles = ARTICLE_SECONDS if first.batch_size == ARTICLE.batch_size else {}
     published = any(r.rung in articles for r in records)
@@ -87,7 +87,6 @@ def ladder(records: Sequence[RungRecord]) -> Table:
                 *[f"{articles[r.rung]:g}" if r.rung in articles else ""] * published,
                 ratio(r.gain) if i else "",
                 ratio(r.total_gain) if i else "",
-                ratio(r.over_floor),
                 ratio(r.over_ceiling),
                 percent(r.train_accuracy, 1),
                 percent(r.test_accuracy, 1),
@@ -96,7 +95,7 @@ def ladder(records: Sequence[RungRecord]) -> Table:
         )
     columns = (
         *("rung", "what is replaced", "seconds of 35 epochs", *["articles"] * published),
-        *("gain", "in total", "÷ floor", "÷ ceiling", "train", "test", "memory"),
+        *("gain", "in total", "÷ ceiling", "train", "test", "memory"),
     )
     title = (
         f"The ladder at batch {first.batch_size:,}, {count(first.threads, 'thread')}: "
@@ -165,13 +164,12 @@ def sweep(records: Sequence[RungRecord]) -> Table:
             str(r.threads),
             f"{r.batch_size:,}",
             r.stopped or interval_digits(r.seconds),
-            ratio(r.over_floor),
             ratio(r.over_ceiling),
         )
         for r in chosen
     ]
     title = "Seconds of 35 epochs, with 95 % intervals in brackets"
-    columns = ("rung", "threads", "batch", "seconds of 35 epochs", "÷ floor", "÷ ceiling")
+    columns = ("rung", "threads", "batch", "seconds of 35 epochs", "÷ ceiling")
     return Table(title, columns, rows, records=chosen)
 
 
@@ -186,13 +184,12 @@ def growth(records: Sequence[GrowthRecord]) -> Table:
                 f"{r.samples:,}",
                 "-".join(map(str, r.hidden)),
                 seconds(spent),
-                seconds(r.floor_per_sample),
                 *((seconds(least), f"{spent / least:.2f}") if least else ("–", "–")),
                 percent(r.peak_share, 0),
             )
         )
     columns = (
-        *("samples", "hidden nodes", "time per sample", "bare products"),
+        *("samples", "hidden nodes", "time per sample"),
         *("quickest products", "÷ these", "of the GEMM peak"),
     )
     title = "How the cost grows with samples and nodes"

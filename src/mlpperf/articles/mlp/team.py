@@ -39,9 +39,6 @@ from .settings import Settings
 LOOKS_BETWEEN_CHECKS = 20_000
 STOP, TRAIN = 0, 1  # commands to a member over its pipe
 DEAD = "A process that shared the batches has died."
-# A set of at most this many bytes is scaled once and kept. MNIST takes 188 MB. A larger one stays
-# uint8, a quarter of that, and its scaling is folded into the first weights for every batch.
-SCALED_BYTES_MAX = 1 << 28
 
 
 def shared(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
@@ -66,12 +63,7 @@ class Team(PaddedLayers):
         members: int = 1,
         **how: Any,
     ) -> None:
-        """As `InPlace`, with `members` processes, this one included.
-
-        Raises `MlpperfError` if there are to be several, and the system cannot fork.
-        """
-        if members > 1 and "fork" not in multiprocessing.get_all_start_methods():
-            raise MlpperfError(f"{self.name} needs a system that can fork; use --threads 1.")
+        """As `InPlace`, with `members` processes, this one included."""
         super().__init__(x, y, weights, settings, momentum, share=members, new=shared, **how)
         self.members, self.me = members, 0
         self.gradients += [
@@ -106,18 +98,10 @@ class Team(PaddedLayers):
 
     @classmethod
     def begin(cls, samples: Samples, weights: Sequence[Array], settings: Settings) -> Team:
-        """The rung at the start of a training run.
-
-        A small set is scaled once; a large one stays as it is, and its scaling is folded into the
-        weights, if the scaler allows that.
-        """
-        y, members = samples.one_hot(np.float32), threads()
-        scale = samples.scaling.affine
-        if scale and samples.images.size * 4 > SCALED_BYTES_MAX:
-            return cls(samples.images, y, weights, settings, scale=scale, members=members)
+        """The rung at the start of a training run."""
         used = samples.scaling.used_pixels(samples.images)
-        x = samples.scaling(samples.images, np.float32, used)
-        return cls(x, y, weights, settings, used=used, members=members)
+        x, y = samples.scaling(samples.images, np.float32, used), samples.one_hot(np.float32)
+        return cls(x, y, weights, settings, used=used, members=threads())
 
     def train(self, order: Array) -> BatchCosts:
         """Train on the samples `order`, batch by batch; an error if another process has died."""

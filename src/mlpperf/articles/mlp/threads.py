@@ -31,7 +31,7 @@ from .meetings import system
 from .nonzero import LANES, nonzero, nothing
 from .rungs import BatchCosts, Phase
 from .settings import Settings
-from .threads_pass import PARTS, Numbers, Own, Shared, multiply_share, train_share
+from .threads_pass import PARTS, Numbers, Own, Shared, train_share
 
 ACTIVATIONS = {"sigmoid": kernels.SIGMOID, "tanh": kernels.TANH, "relu": kernels.RELU}
 # What the articles call the parts.
@@ -187,10 +187,6 @@ class Threads(FlatWeights):
                 phases[label, n] += spent
                 phases["backward", None] += spent
         return phases
-
-    def multiply(self, count: int) -> None:
-        """The bare products of a pass over `count` samples, for the floor."""
-        self.together(multiply_share, self.numbers(count))
 
     def together(self, work: Kernel, *rest: Any) -> None:
         """Let every thread do its part of `work`, with one BLAS thread each; this one, too."""

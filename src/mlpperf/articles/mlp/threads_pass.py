@@ -231,34 +231,3 @@ def train_share(me: int, shared: Shared, own: Own, numbers: Numbers, system: Sys
         clock = lap(clock, UPDATE, 0, spent, own, system)
         meet(me, 2 * i + 2, shared.meetings, system)
         lap(clock, WAIT, 0, spent, own, system)
-
-
-@kernel
-def multiply_share(me: int, shared: Shared, own: Own, numbers: Numbers) -> None:
-    """The bare products of that part, with nothing between them: `Floor` times it.
-
-    Where zeros are skipped, samples are read where they lie, which then belongs to their products.
-    Values do not matter as long as they stay finite. Weights and rows stay as they are, and every
-    result is computed from these or is 0, so nothing can grow.
-    """
-    w, widths, members, chunk = shared.weights, shared.widths, len(shared.meetings), len(own.rows)
-    for start in range(0, numbers.samples, numbers.batch):
-        length = min(numbers.batch, numbers.samples - start)
-        share = length * (me + 1) // members - length * me // members
-        for begin in range(0, share, chunk):
-            rows, w_at, a_at = min(chunk, share - begin), 0, 0
-            index = shared.order[start + begin : start + begin + rows]
-            below = own.rows[:rows]
-            for n in range(len(widths) - 1):
-                inner, outer = widths[n], widths[n + 1]
-                layer, a = matrix(w, w_at, outer, inner), matrix(own.activations, a_at, rows, outer)
-                delta = matrix(own.deltas, a_at, rows, outer)
-                if n:
-                    np.dot(below, layer.T, a)  # forward
-                    np.dot(delta.T, below, matrix(own.gradient, w_at, outer, inner))  # gradient
-                    np.dot(delta, layer, below)  # delta; over the activations, which become 0
-                else:
-                    multiply_first(index, shared, own, a)
-                    differentiate_first(index, shared, own, delta, delta[0], own.gradient)
-                below = a
-                w_at, a_at = w_at + outer * inner, a_at + chunk * outer

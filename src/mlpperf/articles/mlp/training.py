@@ -1,4 +1,4 @@
-"""A training run: epochs, predictions, and how it goes on from a checkpoint."""
+"""A training run: its epochs and predictions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from ...errors import MlpperfError, check
 from ..data.datasets import Dataset
 from ..data.samples import Samples, Scaling
-from .checkpoints import About, Checkpoint, Epoch, checkpoint, write
+from .epoch import Epoch
 from .equations import ACTIVATIONS, Array
 from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
@@ -61,7 +60,7 @@ class DivergedError(MlpperfError):
 class Run:
     """One training of a network by one rung, epoch after epoch.
 
-    Raises `MlpperfError` if the data do not fit the settings.
+    Raises `MlpperfError` if the data do not fit the settings, or the rung cannot train here.
 
     Parameters
     ----------
@@ -90,8 +89,11 @@ class Run:
             rng = np.random.default_rng(settings.seed)
             weights = initial_weights(self.layers, rng, np.float64, settings)
         check_shapes(weights, self.layers)
+        kind = rung or last_rung()
+        if lacks := kind.missing():
+            raise MlpperfError(lacks)
         self.samples = samples or samples_of(data, settings)
-        self.rung = (rung or last_rung()).begin(self.samples, weights, settings)
+        self.rung = kind.begin(self.samples, weights, settings)
         self.history: list[Epoch] = []
 
     @property
@@ -153,11 +155,6 @@ class Run:
         """Classes (n,) of `images` (n, pixels)."""
         return predict(self.weights, images, self.samples.scaling, self.settings)
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint, all that `resume` needs; the file is written whole or not at all."""
-        about = About(self.data.name, self.rung.name, self.rung.rate, self.settings, self.history)
-        write(path, Checkpoint(about, *self.rung.state()))
-
 
 def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings: Settings) -> Array:
     """Classes (n,) of `images` (n, pixels), from W_N in the articles' shapes; in float32."""
@@ -195,21 +192,3 @@ def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
     given = [w.shape for w in weights]
     if given != wanted:
         raise MlpperfError(f"The weights have the shapes {given}; this network needs {wanted}.")
-
-
-def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
-    """The run that `Run.save` wrote, ready for its next epoch.
-
-    Its numbers are those of a run that was never interrupted. `epochs` replaces how many it is to
-    train in all. Raises `MlpperfError` if the file is damaged, or `data` is another set.
-    """
-    about, weights, momentum = checkpoint(path)
-    if about.data != data.name:
-        raise MlpperfError(f"{path} was trained on {about.data}, not on {data.name}.")
-    settings = about.settings if epochs is None else replace(about.settings, epochs=epochs)
-    run = Run(data, settings, rung_named(about.rung), weights=weights)
-    check_shapes(momentum, run.layers)
-    run.rung.load(weights, momentum)
-    run.rung.rate = about.rate
-    run.history = about.history
-    return run

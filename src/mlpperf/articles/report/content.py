@@ -42,7 +42,6 @@ def _ladder_section(site: Draft, here: list[RungRecord], best: tuple[str, float]
     alt = f"Seconds of 35 epochs for the {len(here)} rungs of the ladder; the table below has them."
     text = (
         "Every rung is one idea of the articles, or of ours after them, and keeps those before it. "
-        "The floor is the time of the bare matrix products of the last rung in the same epochs. "
         "The ceiling is the time of every product of the network by itself, in the layout and on "
         "the threads in which it is fastest, at the best of several measurements."
     )

@@ -65,7 +65,7 @@ def batches(site: Draft) -> None:
             )
         sizes = {r.batch_size for r in table.records}
         alt = f"Seconds of 35 epochs at {len(sizes)} batch sizes; the table below has them."
-        more = [Prose("`mlpperf sweep` measures more batch sizes and threads.")]
+        more = [Prose("`mlpperf ladder` with `--batch-size` and `--threads` measures more.")]
         plot = Plot(mlp_plots.batch_sizes(table.records), alt)
         file = _file("batch-sizes", number)
         blocks = [*more[: len(sizes) < 3], plot, *_measured(site, file, table)]
@@ -78,7 +78,7 @@ def batches(site: Draft) -> None:
         blocks = [plot, *_measured(site, _file("growth", number), table)]
         sections.append(Section(f"Growth on {machine}", blocks))
     verdict = " ".join(verdicts[:1])
-    command = "`mlpperf ladder` or `mlpperf sweep`"
+    command = "`mlpperf ladder`"
     _page(site, "batches.html", "Batch sizes", verdict, sections, command)
 
 

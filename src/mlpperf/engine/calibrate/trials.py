@@ -25,12 +25,14 @@ from ..versions.prepare import Pair
 from ..versions.version import Version
 from .mutants import Mutant, Mutator
 from .planted import NOTHING, traced
-from .trackers import Tracker
 
 # Shares of the time by which functions are slowed down; 0 is the same code, to count false alarms.
 SIZES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 QUICK_SECONDS = 25.0  # for a look at how long calls take, and at how large a slowdown is
 TRIALS = 3  # comparisons for each size
+# What calibrates another tracker: the series that it reports as slower, and the seconds it took,
+# for a base, a head and a folder for its files.
+Tracker = Callable[[Version, Version, Path], tuple[Sequence[Series], float]]
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,8 @@ def calibrate(
             yield judged(size, mutant, compared(mutant.version, step, size))
         else:
             progress(step)
-            reported = tracker(original, mutant.version, folder)
-            yield _trial(size, mutant, reported.slower, len(times), reported.seconds)
+            slower, seconds = tracker(original, mutant.version, folder)
+            yield _trial(size, mutant, slower, len(times), seconds)
         shutil.rmtree(mutant.version.root)
 
 

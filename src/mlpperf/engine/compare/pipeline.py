@@ -83,7 +83,6 @@ def compare(
     changes: Callable[[], Changes | None] | None = None,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
-    patience: float = 0.0,
     shard: Shard | None = None,
 ) -> Iterator[Comparison]:
     """Compare two versions; yields the comparison after every step, more complete each time.
@@ -94,8 +93,6 @@ def compare(
         Seconds for all processes that time; by default `usual_budget`. Dry runs come before.
     changes
         Finds out what differs; series that run no changed code are then not timed.
-    patience
-        Seconds to wait while another comparison is running on this machine.
     shard
         The part of the series to compare; all by default.
 
@@ -115,7 +112,7 @@ def compare(
     warnings = [note for suite in pair.suites for note in suite.notes]
     comparison = Comparison.of(pair, threshold, budget=budget or 0.0, shard=shard)
     start, bystanders = time.perf_counter(), Bystanders()
-    with alone(patience), scratch("inputs") as inputs:
+    with alone(), scratch("inputs") as inputs:
         pool = Pool(pair, inputs, warnings.append, budget or SUITE_BUDGET[0], seed)
         shards = shard.of if shard else 1
         context = Context(pool, pair, selection, warnings.append, progress, shards)

@@ -71,13 +71,11 @@ def carry_out(
     request: Request,
     keep: Callable[[Comparison], object],
     progress: Callable[[str], None] = lambda text: None,
-    patience: float = 0.0,
 ) -> Comparison:
     """Compare the two versions that a request names.
 
     `keep` gets the result, also if the comparison is interrupted or fails half-way: what was
-    measured by then is not lost, and a second interruption waits until it is kept. While another
-    comparison is running on this machine, it waits for `patience` seconds.
+    measured by then is not lost, and a second interruption waits until it is kept.
 
     Raises
     ------
@@ -111,7 +109,6 @@ def carry_out(
                 budget=settings.budget if request.budget is None else request.budget,
                 changes=None if request.everything else lambda: versions.changes,
                 progress=progress,
-                patience=patience,
                 shard=request.shard,
             ):
                 result = replace(

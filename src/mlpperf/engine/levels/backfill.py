@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ...errors import MlpperfError
 from ..compare import ComparisonRecord
@@ -19,18 +18,9 @@ from .planning import Pair, Plan
 IN_A_ROW = 3  # consecutive failures that end a backfill: then it is not the commits' fault
 
 
-class Workers(Protocol):
-    """Compares pairs of commits, on this machine or on several."""
-
-    @property
-    def free(self) -> bool:
-        """Whether it accepts another pair."""
-
-    def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
-        """Start to compare a pair, by the series of these names only, if any are given."""
-
-    def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
-        """Wait for a started pair; its record, or why there is none."""
+# Compares a pair, by the series of these names only, if any are given: its record, or why there is
+# none.
+Compare = Callable[[Pair, Sequence[str]], ComparisonRecord | MlpperfError]
 
 
 @dataclass(frozen=True)
@@ -43,28 +33,19 @@ class Compared:
 
 
 def backfill(
-    plan: Plan, workers: Workers, enough: Callable[[], bool] = lambda: False
+    plan: Plan, compare: Compare, enough: Callable[[], bool] = lambda: False
 ) -> Iterator[Compared]:
     """Compare the pairs of a plan until none is left, or `enough` returns True."""
-    while True:
-        while workers.free and not enough():
-            question = plan.next_question()
-            if question is None:
-                break
-            plan.pending.add(question.pair)
-            workers.start(*question)
-        if not plan.pending:
-            return
-        yield take(plan, workers)
+    while not enough() and (question := plan.next_question()):
+        yield compared(plan, compare, *question)
 
 
-def take(plan: Plan, workers: Workers) -> Compared:
-    """Wait for a pair, and add its result to the plan.
+def compared(plan: Plan, compare: Compare, pair: Pair, series: Sequence[str] = ()) -> Compared:
+    """Compare a pair, and add its result to the plan.
 
     Raises `MlpperfError` once several comparisons in a row have failed, with the last reason.
     """
-    pair, outcome = workers.done()
-    plan.pending.discard(pair)
+    outcome = compare(pair, series)
     if isinstance(outcome, MlpperfError):
         plan.blame(pair, str(outcome))
         plan.failures += 1

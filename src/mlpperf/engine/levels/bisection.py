@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import MlpperfError
 from ..statistics.verdicts import Verdict
 from ..suites.series import Series, fits
-from .backfill import Compared, Workers, take
+from .backfill import Compare, Compared, compared
 from .edges import EXACT
 from .fitting import CONFIDENCE, Fit, Step, fit
 from .gathering import Link
@@ -143,7 +143,7 @@ def _parts(step: Step, fitted: Fit) -> int:
     return 1 + len([place for place in ends if step.earliest <= place < step.latest])
 
 
-def first_pair(plan: Plan, workers: Workers, pattern: str | None) -> Link:
+def first_pair(plan: Plan, compare: Compare, pattern: str | None) -> Link:
     """The comparison of the good commit with the bad one: a recorded one, or a new one.
 
     Raises `MlpperfError` if the two cannot be compared.
@@ -153,13 +153,10 @@ def first_pair(plan: Plan, workers: Workers, pattern: str | None) -> Link:
         fitting = targets(link, pattern) if pattern else not link.record.selected
         if (link.base, link.head) == pair and fitting and not link.record.interrupted:
             return link
-    plan.pending.add(pair)
-    workers.start(pair)
-    compared = take(plan, workers)
-    if compared.link is None or not compared.link.useful:
-        why = compared.failed or (compared.link.record.verdict if compared.link else "")
-        raise MlpperfError(why)
-    return compared.link
+    ends = compared(plan, compare, pair)
+    if ends.link is None or not ends.link.useful:
+        raise MlpperfError(ends.failed or (ends.link.record.verdict if ends.link else ""))
+    return ends.link
 
 
 def targets(link: Link, pattern: str | None) -> list[Series]:
@@ -177,10 +174,8 @@ def targets(link: Link, pattern: str | None) -> list[Series]:
     return [outcome.series for outcome in timed if outcome.verdict == slower]
 
 
-def hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
+def hunt(target: Hunt, compare: Compare) -> Iterator[Compared]:
     """Compare pairs until the steps of all series are located."""
     while pair := target.next_pair():
         target.count(pair)
-        target.plan.pending.add(pair)
-        workers.start(pair)
-        yield take(target.plan, workers)
+        yield compared(target.plan, compare, pair)

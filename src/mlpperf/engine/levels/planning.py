@@ -46,7 +46,6 @@ class Plan:
     again : whether failed comparisons are repeated.
     unusable : places of commits that do not run, and why.
     failed : pairs whose comparison gave no result.
-    pending : pairs that are being compared.
     failures : comparisons in a row that could not be made.
     """
 
@@ -55,7 +54,6 @@ class Plan:
     again: bool = False
     unusable: dict[int, str] = field(default_factory=dict)
     failed: set[Pair] = field(default_factory=set)
-    pending: set[Pair] = field(default_factory=set)
     failures: int = 0
 
     def __post_init__(self) -> None:
@@ -107,13 +105,13 @@ class Plan:
     def _known(self) -> Collection[Pair]:
         links = [link for link in self.levels.links if link.useful and self._counts(link)]
         done = {(link.base, link.head) for link in links if not link.record.interrupted}
-        return done | self.failed | self.pending
+        return done | self.failed
 
     def _least_certain(self) -> Pair | None:
         """The commit and anchor with the largest variance between their levels."""
         errors = self._errors()
         usual = median([e for e in errors.values() if e > EXACT] or [USUAL_ERROR])
-        candidates = self._candidates(errors | dict.fromkeys(self.pending, usual))
+        candidates = self._candidates(errors)
         known = self._known()
         left = {pair: variance for pair, variance in candidates.items() if pair not in known}
         pair = max(left, key=lambda pair: left[pair], default=None)
@@ -139,7 +137,7 @@ class Plan:
     def _around(self, step: Step, network: Network) -> Pair | None:
         """The nearest pair around a step that has not been compared."""
         compared = set(zip(network.base.tolist(), network.head.tolist(), strict=True))
-        known = compared | self.failed | self.pending
+        known = compared | self.failed
         before = [place for place in self.usable if place < step.earliest][-AROUND:]
         after = [place for place in self.usable if place >= step.latest][:AROUND]
         pairs = [(base, head) for base in before for head in after]

@@ -2,29 +2,23 @@
 
 A variable that is set too late, or that a library does not read, has no effect and causes no
 message. So this module computes a product and reads the processor time of every thread; TensorFlow
-reports where an operation ran, and whether through XLA.
-
-`python -m mlpperf.engine.machine.in_force` prints the result as JSON, with the visible GPUs.
+reports where an operation ran.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import psutil
 
-from ...devices import SETTING, Setting, available_threads, gpu_fact, tensorflow, threads
-from ...errors import MlpperfError
+from ...devices import Setting, available_threads, gpu_fact, tensorflow, threads
 
 LOOK = 0.2  # seconds; the system counts processor time in steps of 0.01
 WORKED = 0.2  # share of that time above which a thread has worked
@@ -39,25 +33,8 @@ class InForce:
     operation_threads: int | None = None  # that worked in one product of TensorFlow
     operations: int | None = None  # of TensorFlow that ran at a time
     placed: str | None = None  # such as cpu or gpu:0
-    xla: bool | None = None
     gpu_memory: int | None = None  # bytes that the library took at its peak
     gpu: str | None = None  # its name, such as NVIDIA H100 80GB HBM3
-
-    def shortfalls(self, asked: Setting) -> list[str]:
-        """A sentence for everything that was asked for and is not in force."""
-        counted = (
-            ("threads", self.blas_threads, "worked in NumPy"),
-            ("threads", self.operation_threads, "worked in TensorFlow"),
-            ("operations at a time", self.operations, "ran"),
-        )
-        sentences = [
-            f"{asked.threads} {what} were asked for; {number} {did}."
-            for what, number, did in counted
-            if asked.threads and number not in (None, asked.threads)
-        ]
-        if self.placed not in (None, asked.device):
-            sentences.append(f"{asked.device} was asked for; it ran on {self.placed}.")
-        return sentences
 
 
 def in_force() -> InForce:
@@ -88,7 +65,6 @@ def _seen(library: str) -> InForce:
         None if gpu else working_threads(lambda: product(tensor), most),
         None if gpu else working_threads(lambda: sorts(vector), most),
         placed,
-        clustered(lambda: tf.function(lambda t: tf.sigmoid(t @ t + 1.0) * 2.0)(tensor)),
         _gpu_memory(library) if gpu else None,
         _gpu_name(placed),
     )
@@ -131,24 +107,6 @@ def short_name(device: str) -> str:
     return asked if number == "0" and asked != "cpu" else f"{kind}:{number}"
 
 
-def clustered(call: Callable[[], object]) -> bool | None:
-    """Whether XLA clustered operations of `call`: the graphs that ran contain its operations.
-
-    A function that is compiled as a whole is in no graph.
-    """
-    try:
-        from tensorflow.python.eager import context
-    except ImportError:  # not part of TensorFlow's public interface
-        return None
-    context.enable_run_metadata()
-    try:
-        call()
-        graphs = context.export_run_metadata().partition_graphs
-    finally:
-        context.disable_run_metadata()
-    return any(node.op in ("_XlaRun", "XlaLaunch") for graph in graphs for node in graph.node)
-
-
 def _gpu_memory(library: str) -> int:
     """Bytes that a library took of a GPU at its peak; 0 if PyTorch or JAX works without one."""
     module: Any = sys.modules[library]
@@ -164,56 +122,3 @@ def _gpu_memory(library: str) -> int:
 
 def _gpu_name(placed: str | None) -> str | None:
     return gpu_fact(placed, "name") or None if placed and placed != "cpu" else None
-
-
-def gpus(tf: Any) -> list[str]:
-    """The GPUs that TensorFlow sees, and their compute capability."""
-    names = []
-    for device in tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(device)
-        capability = ".".join(map(str, details.get("compute_capability", ())))
-        names.append(f"{details.get('device_name', device.name)}, capability {capability}")
-    return names
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a fresh process under a setting saw."""
-
-    about: dict[str, Any]  # TensorFlow's version, whether it knows CUDA, the GPUs it sees
-    in_force: InForce
-
-
-def look(setting: Setting) -> Seen:
-    """Start a process under `setting` and see; takes some ten seconds.
-
-    Raises `MlpperfError` with the reason if the process fails.
-    """
-    out, _ = setting.run(["-m", "mlpperf.engine.machine.in_force"])
-    about = json.loads(out.splitlines()[-1])
-    seen = InForce(**about.pop("in_force"))
-    if about["cuda"] and setting.device == "cpu":  # where GPUs are hidden
-        about["gpus"] = json.loads(
-            Setting("gpu:0").run(["-m", "mlpperf.engine.machine.in_force", "gpus"])[0]
-        )
-    return Seen(about, seen)
-
-
-def _report() -> dict[str, Any]:
-    about: dict[str, Any] = {"tensorflow": None, "cuda": False, "gpus": []}
-    if find_spec("tensorflow"):
-        tf = tensorflow()
-        about = {"tensorflow": tf.__version__, "cuda": tf.test.is_built_with_cuda()}
-        about["gpus"] = gpus(tf)
-    return {**about, "in_force": asdict(in_force())}
-
-
-if __name__ == "__main__":
-    try:
-        if sys.argv[1:] == ["gpus"]:
-            del os.environ["CUDA_VISIBLE_DEVICES"], os.environ[SETTING]  # all of them
-            print(json.dumps(gpus(tensorflow())))
-        else:
-            print(json.dumps(_report()))
-    except MlpperfError as error:
-        sys.exit(str(error))

@@ -16,21 +16,19 @@ class BusyError(MlpperfError):
 
 
 @contextlib.contextmanager
-def alone(patience: float = 0.0) -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Hold the machine for one comparison, as two at once would disturb each other.
-
-    If another one is running, wait for up to `patience` seconds.
 
     Raises
     ------
     BusyError
-        If another one is still running.
+        If another one is running.
     MlpperfError
         If the file system does not support locks.
     """
     lock = FileLock(own_folder() / "compare.lock")
     try:
-        lock.acquire(timeout=patience)
+        lock.acquire(timeout=0)
     except Timeout:
         raise BusyError(
             "Another comparison is running on this machine; two would disturb each other."

@@ -1,4 +1,4 @@
-"""The tables of proofs, races, settings and the doctor's checks."""
+"""The tables of proofs, races and the doctor's checks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 
 from ...agreement import Proof
-from ...devices import Setting
 from ..machine.doctor import Check
-from ..machine.in_force import InForce, Seen
-from ..machine.machine import describe
 from ..statistics.verdicts import Verdict
 from ..table import Badge, Cell, Table
 from ..words import count, seconds, times
@@ -140,44 +137,6 @@ def summary(results: Sequence[Result]) -> str:
     marked = sum(bool(r.doubts) for r in results)
     end = f"; {count(marked, 'verdict')} may be wrong (?)." if marked else "."
     return f"{count(len(results), 'result')} beside their references: {', '.join(counts)}{end}"
-
-
-def devices(seen: Seen) -> Table:
-    """The processor, and the GPUs that TensorFlow lists."""
-    machine = describe()
-    memory = f"{machine.memory / 2**30:.0f} GiB"
-    rows = [("cpu", f"{machine.processor}, {machine.cores} processors, {memory}")]
-    rows += [(f"gpu:{i}", gpu) for i, gpu in enumerate(seen.about["gpus"])]
-    if not seen.about["gpus"]:
-        version, cuda = seen.about["tensorflow"], seen.about["cuda"]
-        why = "lists none" if cuda else "is built without GPU support"
-        rows.append(
-            ("no gpu", f"TensorFlow {version} {why}" if version else "TensorFlow is not installed")
-        )
-    return Table("Devices", ("device", "model"), rows, text=range(2))
-
-
-def in_force(asked: Setting, seen: InForce) -> Table:
-    """The settings that were asked for, beside those measured in a fresh process."""
-
-    def words(value: object, usual: str = "–") -> str:
-        if isinstance(value, bool):
-            return "on" if value else "off"
-        return usual if value is None else str(value)
-
-    free = "all"
-    threads = words(asked.threads, free)
-    rows = [
-        ("device", asked.device, words(seen.placed)),
-        ("threads in a product of NumPy", threads, words(seen.blas_threads)),
-        ("threads in a product of TensorFlow", threads, words(seen.operation_threads)),
-        ("operations of TensorFlow at a time", threads, words(seen.operations)),
-        ("XLA", "–", words(seen.xla)),
-    ]
-    if asked.device != "cpu":
-        taken = "–" if seen.gpu_memory is None else f"{seen.gpu_memory / 1e6:.0f} MB taken"
-        rows.append(("GPU memory", "–", taken))
-    return Table("A setting in a fresh process", ("", "asked for", "in force"), rows, text=range(3))
 
 
 def checks(done: Sequence[Check]) -> Table:

@@ -1,12 +1,16 @@
-"""What other trackers report about the same mutants: asv, and pytest-benchmark.
+"""What other trackers report about the same versions: asv, and pytest-benchmark.
 
-Both are run as their users run them, on the project's own suite, one version after the other, with
-a limit of 5 %, which is as low as their documentation goes. A line that they print as a regression
-counts, whatever it is about.
+    python benchmarks/trackers.py asv [--series batch-500] [--size 5%] [--trials 3]
+
+calibrates one of them in the current folder as `mlpperf calibrate` does with `compare`, and records
+the trials. Both are run as their users run them, on the project's own suite, one version after the
+other, with a limit of 5 %, which is as low as their documentation goes. A line that they print as a
+regression counts, whatever it is about.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -15,17 +19,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ...errors import MlpperfError, last_line
-from ..git import git
-from ..suites.discovery import Suite, asv_configuration
-from ..suites.series import Series
-from ..versions.environment import Runtime
-from ..versions.layout import import_folders
-from ..versions.version import Version
+from mlpperf.engine.calibrate import show
+from mlpperf.engine.calibrate.recorded import calibration_content
+from mlpperf.engine.calibrate.trials import SIZES, TRIALS, calibrate, detection_rates
+from mlpperf.engine.compare import SUITE_BUDGET
+from mlpperf.engine.git import git
+from mlpperf.engine.history.recording import Recording
+from mlpperf.engine.machine.environment import environment
+from mlpperf.engine.suites.discovery import Suite, asv_configuration
+from mlpperf.engine.suites.series import Selection, Series
+from mlpperf.engine.terminal import console
+from mlpperf.engine.versions.environment import Runtime
+from mlpperf.engine.versions.layout import import_folders
+from mlpperf.engine.versions.prepare import Revisions, pair
+from mlpperf.engine.versions.scratch import scratch
+from mlpperf.engine.versions.version import Version
+from mlpperf.engine.words import percentage
+from mlpperf.errors import MlpperfError, last_line
 
 TRACKERS = ("asv", "pytest-benchmark")
 LIMIT = 0.05  # smallest slowdown that the other trackers are asked to report, as a share
@@ -196,3 +210,48 @@ def run(
     if done.returncode not in allowed:
         raise MlpperfError(f"{' '.join(command[1:4])} failed: {last_line(done.stdout)}.")
     return done.stdout
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Calibrate a tracker with the benchmarks of its kind, and record every trial."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("tracker", choices=TRACKERS)
+    parser.add_argument("--size", action="append", help="slowdown, such as 2%%; repeatable")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="comparisons for each size")
+    parser.add_argument("--series", action="append", default=[], help="name or pattern; repeatable")
+    parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
+    given = parser.parse_args(arguments)
+    sizes = [percentage(text, "--size") for text in given.size or ()] or SIZES
+    recording = Recording("calibration", "calibrations", given.records)
+    done = []
+    with scratch("mutants") as folder:
+        (folder / "versions").mkdir()
+        kind = given.tracker.partition("-")[0]
+        made = pair(Revisions(None, None, kinds=[kind]), Path.cwd(), folder / "versions")
+        made = replace(made, head=replace(made.head, entries=()))  # it knows no hot paths
+        tracker = suite_tracker(given.tracker, made.suites, made.runtime)
+
+        def slower(base: Version, head: Version, into: Path) -> tuple[Sequence[Series], float]:
+            reported = tracker(base, head, into)
+            return reported.slower, reported.seconds
+
+        trials = calibrate(
+            made,
+            Selection(given.series),
+            folder,
+            sizes=sizes,
+            trials=given.trials,
+            budget=SUITE_BUDGET[0],
+            tracker=slower,
+        )
+        for trial in trials:
+            content = calibration_content(trial, given.tracker, SUITE_BUDGET[0], given.series)
+            recording.add({**content, **environment(*made.interpreter).fields()})
+            done.append(trial)
+            print(f"{100 * trial.size:g} %: {len(trial.detected)} of {len(trial.targets)} detected")
+    console().print(show.calibration(detection_rates(done)))
+    print(recording.location)
+
+
+if __name__ == "__main__":
+    main()
