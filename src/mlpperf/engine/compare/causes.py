@@ -12,8 +12,18 @@ from .flame import Flame
 from .records import NamedSeries
 
 
-class RecordedEffect(msgspec.Struct, gc=False):
-    """What some parts of a difference do to a series; see `why.causes.Effect`."""
+class Effect(msgspec.Struct, frozen=True, gc=False):
+    """What some parts of a difference do to a series.
+
+    Attributes
+    ----------
+    parts : one, or several that cannot be applied one by one or were not separated.
+    change : head ÷ base by these parts.
+    alone : the same where they are added to the base.
+    last : the same where they are taken out of the head.
+    cause : the interval of the change, corrected for the number of effects, excludes 1.
+    hunks : of a cause, the lines that its first parts change.
+    """
 
     parts: list[str]
     change: Bounds
@@ -23,14 +33,29 @@ class RecordedEffect(msgspec.Struct, gc=False):
     hunks: list[str]
 
 
-class RecordedExplanation(NamedSeries, kw_only=True, gc=False):
-    """Why a series changed; see `why.causes.Explanation`."""
+class Explanation(NamedSeries, kw_only=True, gc=False):
+    """Why a series changed.
+
+    Attributes
+    ----------
+    whole : head ÷ base, as the experiment measured it.
+    effects : of each part that was measured, the causes first, the largest first.
+    rest : head ÷ base by all that is no cause.
+    together : by how much parts do more, as a logarithm, together than one by one; 0 if nothing is
+        known of it.
+    processes : that measured it.
+    """
 
     whole: Bounds
-    effects: list[RecordedEffect]
+    effects: list[Effect]
     rest: Bounds
     together: float
     processes: Count
+
+    @property
+    def causes(self) -> list[Effect]:
+        """The effects that are causes."""
+        return [effect for effect in self.effects if effect.cause]
 
 
 class CausesRecord(Origin, kw_only=True):
@@ -57,7 +82,7 @@ class CausesRecord(Origin, kw_only=True):
     base: str
     head: str
     commits: dict[str, Name | None]
-    explanations: list[RecordedExplanation]
+    explanations: list[Explanation]
     parts: Count
     run: Count
     unknown: str

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..compare.causes import Effect, Explanation
 from ..compare.flame import Flame
+from ..history.fields import Bounds
 from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, UNKNOWN, Interval
 from ..suites.series import THRESHOLD, Series
@@ -75,55 +77,6 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What some parts do to a series.
-
-    Attributes
-    ----------
-    parts : one, or several that cannot be applied one by one or were not separated.
-    change : head ÷ base by these parts.
-    alone : the same where they are added to the base.
-    last : the same where they are taken out of the head.
-    cause : the interval of the change, corrected for the number of effects, excludes 1.
-    hunks : of a cause, the lines that its first parts change.
-    """
-
-    parts: tuple[str, ...]
-    change: Interval
-    alone: Interval
-    last: Interval
-    cause: bool
-    hunks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why a series changed.
-
-    Attributes
-    ----------
-    whole : head ÷ base, as the experiment measured it.
-    effects : of each part that was measured, the causes first, the largest first.
-    rest : head ÷ base by all that is no cause.
-    together : by how much parts do more, as a logarithm, together than one by one; 0 if nothing is
-        known of it.
-    processes : that measured it.
-    """
-
-    series: Series
-    whole: Interval
-    effects: tuple[Effect, ...] = ()
-    rest: Interval = UNKNOWN
-    together: float = 0.0
-    processes: int = 0
-
-    @property
-    def causes(self) -> list[Effect]:
-        """The effects that are causes."""
-        return [effect for effect in self.effects if effect.cause]
-
-
-@dataclass(frozen=True)
 class Causes:
     """The causes of the changes between two versions; `CausesRecord` explains the fields."""
 
@@ -179,23 +132,18 @@ def conclude(
         if cause:
             causes.append([one[0] for one in of_group])
         named = sorted(group)
-        effect = Effect(
-            tuple(map(str, named)),
-            mean.interval(),
-            alone.interval(),
-            last.interval(),
-            cause,
-            tuple(diff.hunk(part) for part in named[:HUNKS_MOST]) if cause else (),
-        )
+        hunks = [diff.hunk(part) for part in named[:HUNKS_MOST]] if cause else []
+        change, by_itself, at_last = (Bounds.of(one.interval()) for one in (mean, alone, last))
+        effect = Effect(list(map(str, named)), change, by_itself, at_last, cause, hunks)
         effects.append((abs(mean.log), effect))
     ordered = sorted(effects, key=lambda item: (not item[1].cause, -item[0]))
     return Explanation(
-        series,
-        Estimate(whole).interval(),
-        tuple(effect for _, effect in ordered),
-        Estimate(_difference(whole, causes)).interval(),
-        _together(diff, groups, measured, Estimate(whole).log, confidence),
-        len(processes),
+        **series._asdict(),
+        whole=Bounds.of(Estimate(whole).interval()),
+        effects=[effect for _, effect in ordered],
+        rest=Bounds.of(Estimate(_difference(whole, causes)).interval()),
+        together=_together(diff, groups, measured, Estimate(whole).log, confidence),
+        processes=len(processes),
     )
 
 

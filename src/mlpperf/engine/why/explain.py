@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ...errors import MlpperfError
+from ..compare.causes import Explanation
 from ..compare.context import SIDES, Context
 from ..compare.dry_run import by_suite, dry_run, ran_in_both
 from ..pool.lock import alone
@@ -21,7 +22,7 @@ from ..versions.scratch import scratch
 from ..words import count
 from ..worker.protocol import DryRun, Places
 from . import search
-from .causes import Causes, Explanation, conclude, versions_of
+from .causes import Causes, conclude, versions_of
 from .experiment import NOTHING, Blocks, Experiment
 from .samples import sampled
 
@@ -73,7 +74,7 @@ def explain(
         except _UnknownError as reason:
             causes = replace(causes, unknown=str(reason))
         progress("where do the calls spend their time?")
-        ratios = {one.series: one.whole for one in causes.explanations}
+        ratios = {one.named: one.whole.interval for one in causes.explanations}
         flames = sampled(context, in_workers, sampling, ratios, apart=bool(causes.unknown))
     return replace(
         causes,

@@ -97,5 +97,4 @@ def joined(series: Series, answers: Mapping[str, Sampled], ratio: Interval) -> F
         for node in order
     ]
     samples = {side: answers[side].samples for side in SIDES}
-    bounds = Bounds(ratio.median, ratio.low, ratio.high)
-    return Flame(**series._asdict(), ratio=bounds, samples=samples, frames=frames)
+    return Flame(**series._asdict(), ratio=Bounds.of(ratio), samples=samples, frames=frames)
