@@ -13,6 +13,7 @@ from .records import ComparisonRecord, changed_packages, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
+from .sentences import detectable
 from .shards import Shard, shard_of
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "changed_packages",
     "compare",
     "comparisons",
+    "detectable",
     "merged",
     "read_in_full",
     "read_parts",

@@ -79,10 +79,8 @@ def carry_out(
     measured by then is not lost, and a second interruption waits until it is kept. While another
     comparison is running on this machine, it waits for `patience` seconds.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, nothing to compare, or an environment cannot be made.
+    Raises `MlpperfError` if there is no such commit, nothing to compare, or an environment cannot
+    be made.
     """
     for option, patterns in (("--series", request.series), ("--accept", request.accept)):
         if not all(map(str.strip, patterns)):  # it would fit every name

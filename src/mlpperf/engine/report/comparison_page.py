@@ -17,12 +17,13 @@ from ..compare import (
     Remarks,
     SeriesDetails,
     changed_packages,
+    detectable,
 )
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
 from ..table import Cell, Table
-from ..words import SHORT, count, plain, rounded, seconds
+from ..words import SHORT, count, plain, seconds
 from . import addresses
 from .blocks import Html, Page, Prose, Section
 from .causes_section import causes_section
@@ -186,10 +187,11 @@ def notes(record: ComparisonDetails) -> list[str]:
         fewest, most = (choose(one.processes for one in timed) for choose in (min, max))
         number = f"{fewest} to {most}" if fewest < most else f"{most}"
         processes = f"{number} process{'es' * (most > 1)}"
-        sentences.append(
-            f"{count(len(timed), 'benchmark')} timed{took}, each by {processes}. "
-            f"{_detectable(timed)}Changes below {100 * record.threshold:g} % are not reported."
-        )
+        sentences += [
+            f"{count(len(timed), 'benchmark')} timed{took}, each by {processes}.",
+            *detectable(known(one.detectable) for one in timed),
+            f"Changes below {100 * record.threshold:g} % are not reported.",
+        ]
     if record.selected:
         sentences.append(f"Only benchmarks that fit {', '.join(map(plain, record.selected))}.")
     if record.all_timed_because:
@@ -217,16 +219,6 @@ def _versions(site: Draft, record: ComparisonRecord) -> Table:
         about = site.about(commit) if commit else about
         rows.append([side, short(name), site.commit(commit) if commit else "–", about])
     return Table("Versions", ("version", "named", "commit", "message"), rows, text=range(4))
-
-
-def _detectable(timed: Sequence[SeriesDetails]) -> str:
-    """The slowdowns that this comparison would have reported, as a sentence."""
-    sizes = sorted(one.detectable for one in timed if one.detectable)
-    if not sizes:
-        return ""
-    half, most = (rounded(100 * sizes[int(share * (len(sizes) - 1))], 2) for share in (0.5, 0.9))
-    of_both = f"{half} % for half of the benchmarks, {most} % for nine in ten"
-    return f"Detectable slowdown: {of_both if half != most else f'{most} %'}. "
 
 
 def command(record: ComparisonDetails) -> str:

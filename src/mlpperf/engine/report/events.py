@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -124,14 +124,6 @@ def events_of(material: Material) -> list[Event]:
     levels = material.levels
     events = [*(_from_levels(levels, material) if levels else ()), *_from_seconds(material)]
     return sorted(events, key=lambda event: (-event.order, not event.worse, -event.size))
-
-
-def by_commit(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """The events of each commit, in their order."""
-    groups: dict[str, list[Event]] = {}
-    for event in events:
-        groups.setdefault(event.commit, []).append(event)
-    return groups
 
 
 # --- from comparisons ---

@@ -13,13 +13,14 @@ from ..compare import ComparisonRecord
 from ..history.changes import FEWEST
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
-from ..table import Anchor, Badge, Cell, Table
+from ..levels.show import not_compared
+from ..table import Anchor, Badge, Cell, Table, grouped
 from ..words import SHORT, by_percent, count, plain, some
 from .blocks import Facts, Log, Prose, Section, sparkline
 from .commit_pages import changed, entry
 from .comparison_page import verdict_of
-from .draft import Draft, grouped
-from .events import WITHIN, Event, by_commit, newest
+from .draft import Draft
+from .events import WITHIN, Event, newest
 from .gather import Material
 from .knowledge import Known
 
@@ -106,8 +107,8 @@ def _state(site: Draft) -> Section:
         blocks.append(changed(site, every[:OPEN_MOST], title, dated=True))
     if release := _since_release(site.material.levels):
         blocks.append(Prose(plain(release)))
-    if site.material.levels and (later := _later(site.material.levels)):
-        blocks.append(Prose(later))
+    if site.material.levels and (later := not_compared(site.material.levels)):
+        blocks.append(Prose(f"{later}; `mlpperf backfill` compares what is missing."))
     return Section("The newest commit", blocks)
 
 
@@ -115,7 +116,7 @@ def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
     """Numbers at a glance."""
     levels = site.material.levels
     kind = "bad" if opened else "good"
-    changes = len(by_commit(site.events))
+    changes = len(site.by_commit)
     facts = [
         (
             f"{opened:,}",
@@ -163,17 +164,8 @@ def _since_release(levels: Levels | None) -> str:
     return f"Slower than at {tag}: {some(changes, NAMED)}."
 
 
-def _later(levels: Levels) -> str:
-    """The commits that were not compared yet, in a sentence; empty without any."""
-    later = len(levels.lineage) - 1 - levels.newest
-    if not later:
-        return ""
-    have, them = ("commit has", "it") if later == 1 else ("commits have", "them")
-    return f"{later:,} newer {have} not been compared yet; `mlpperf backfill` compares {them}."
-
-
 def _lately(site: Draft) -> Section:
-    groups = list(by_commit(site.events).values())
+    groups = list(site.by_commit.values())
     if not groups:
         return Section(
             "What changed lately", [Prose("No benchmark changed, as far as it was measured.")]

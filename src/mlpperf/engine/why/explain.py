@@ -50,15 +50,13 @@ def explain(
 ) -> Causes:
     """Measure what each part of the difference between two versions does to some series.
 
+    Raises `MlpperfError` if the versions cannot be timed, or another comparison is running on this
+    machine.
+
     Parameters
     ----------
     series : those that changed, the most important ones first.
     budget : seconds for all processes that time.
-
-    Raises
-    ------
-    MlpperfError
-        If the versions cannot be timed, or another comparison is running on this machine.
     """
     start, warnings = time.perf_counter(), list[str]()
     commits = {side: getattr(pair, side).commit for side in SIDES}
@@ -92,10 +90,7 @@ class _UnknownError(MlpperfError):
 def _by_parts(context: Context, causes: Causes, series: Sequence[Series], budget: float) -> Causes:
     """What each part does to the series, by versions that have some of the parts.
 
-    Raises
-    ------
-    _UnknownError
-        If these cannot be measured.
+    Raises `_UnknownError` if these cannot be measured.
     """
     pair = context.pair
     if pair.isolated:
