@@ -62,14 +62,10 @@ def rank_sum_probability(a: Floats, b: Floats, few: int) -> float:
     above = int(rank[:m].sum()) - m * (m - 1) // 2  # pairs in which that of `a` is larger
     fewer = min(above, m * n - above)
     if m * n <= EXACT or min(m, n) <= few:
-        return min(1.0, 2 * _up_to(min(m, n), max(m, n), fewer))
+        ways = _ways(min(m, n), max(m, n))
+        return min(1.0, 2 * (sum(ways[: fewer + 1]) / math.comb(m + n, m)))
     away = m * n / 2 - fewer - 0.5
     return 2 * normal_probability(-away / math.sqrt(m * n * (m + n + 1) / 12))
-
-
-def _up_to(m: int, n: int, pairs: int) -> float:
-    """Probability that in at most `pairs` of m · n pairs a given side has the larger value."""
-    return sum(_ways(m, n)[: pairs + 1]) / math.comb(m + n, m)
 
 
 @lru_cache(maxsize=256)

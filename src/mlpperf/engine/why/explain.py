@@ -13,7 +13,7 @@ from ..compare.context import SIDES, Context
 from ..compare.dry_run import by_suite, dry_run, ran_in_both
 from ..pool.lock import alone
 from ..pool.pool import Pool
-from ..statistics.robust import ROW
+from ..statistics.blocks import ROW
 from ..suites.commands import COMMANDS
 from ..suites.series import Selection, Series
 from ..versions.parts import Diff, Parts, runs, split
