@@ -32,7 +32,7 @@ from ..statistics.intervals import CONFIDENCE, Interval
 from ..statistics.quantiles import normal_probability, normal_quantile
 from ..table import grouped
 from .curves import Curve, Floats, Points, points
-from .splits import best_splits, rank_sum_probability
+from .splits import best_part, best_split, rank_sum_probability
 from .table import Table
 
 ALARMS = 0.01  # probability of any false change in a whole history
@@ -164,9 +164,10 @@ class _Test:
         if n < 2 * FEWEST:
             return _Split(1.0, ())
         ranks = np.argsort(np.argsort(stretch)).astype(float)
-        (at,), *cuts = best_splits(ranks, most=2 if n >= 3 * FEWEST else 1, fewest=FEWEST)
+        at = best_split(ranks, FEWEST)
         splits = [_Split((n - 2 * FEWEST + 1) * self._chance(ranks[:at], ranks[at:]), (at,))]
-        for start, stop in cuts:
+        if n >= 3 * FEWEST:
+            start, stop = best_part(ranks, FEWEST)
             around = np.concatenate([ranks[:start], ranks[stop:]])
             free = n - 3 * FEWEST
             ways = (free + 1) * (free + 2) // 2
@@ -235,7 +236,7 @@ def _settled(curve: Floats, places: list[int]) -> list[int]:
         away = np.concatenate([np.abs(s - level) for s, level in zip(sides, levels, strict=True)])
         far = 3 * float(np.median(away)) / NORMAL_QUARTILE
         within = np.clip(curve[start:stop], min(levels) - far, max(levels) + far)
-        bounds[i] = start + best_splits(within, most=1, fewest=FEWEST)[0][0]
+        bounds[i] = start + best_split(within, FEWEST)
     while len(bounds) > 2:
         sizes = [
             abs(_shift(curve, *around).median)
