@@ -35,9 +35,8 @@ class Finding:
     Attributes
     ----------
     untimed : why it was not timed, such as that the base does not have it; None if it was to be.
-    significant : as `sure` of a record.
-    detectable : as `sight` of a record: the smallest slowdown that 95 of 100 comparisons like this
-        one would report.
+    significant : the interval, corrected for the number of series, excludes 1.
+    detectable : the smallest slowdown that 95 of 100 comparisons like this one would report.
     """
 
     series: Series

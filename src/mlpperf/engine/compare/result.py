@@ -36,7 +36,8 @@ class Comparison:
     ----------
     findings : by series, in the order of the head.
     project : the name of the head's project, as its package would be called.
-    all_timed_because, warnings : as `everywhere` and `trouble` of a record.
+    all_timed_because : why it is unknown which series run changed code, so that all were timed.
+    warnings : what went wrong on the way, a sentence each.
     environment : that ran the benchmarks; None for our own.
     """
 
