@@ -17,8 +17,7 @@ from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.work import Work
 from mlpperf.engine.history.records import CodeVersion, append, as_records
-from mlpperf.engine.report.chosen import NEWEST_MOST
-from mlpperf.engine.report.gather import Material, gather
+from mlpperf.engine.report.gather import NEWEST_MOST, Material, gather
 from mlpperf.engine.report.site import write
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .budget import BUDGET, SUITE_BUDGET
 from .causes import CausesRecord
-from .details import ComparisonDetails, Remarks, SeriesDetails, read_in_full
+from .details import ComparisonDetails, SeriesDetails, read_in_full
 from .flame import Flame, Frame
 from .merging import merged, read_parts
 from .outcomes import Outcome
@@ -13,7 +13,7 @@ from .records import ComparisonRecord, changed_packages, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
-from .sentences import detectable
+from .sentences import detectable, remark
 from .shards import Shard, shard_of
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Flame",
     "Frame",
     "Outcome",
-    "Remarks",
     "Request",
     "SeriesDetails",
     "Shard",
@@ -39,5 +38,6 @@ __all__ = [
     "read_in_full",
     "read_parts",
     "record",
+    "remark",
     "shard_of",
 ]

@@ -12,12 +12,13 @@ from typing import Any
 from markupsafe import Markup
 
 from ..compare import (
+    Comparison,
     ComparisonDetails,
     ComparisonRecord,
-    Remarks,
     SeriesDetails,
     changed_packages,
     detectable,
+    remark,
 )
 from ..history.fields import known
 from ..machine.machine import BUSY
@@ -67,9 +68,7 @@ def verdict_of(record: ComparisonRecord) -> str:
 def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[Series]) -> None:
     """The page of a comparison; `left_out` are the series that it skipped."""
     base, head = sides(record)
-    rows = ordered(
-        [_row(one, record.remarks.get(one.named.name, Remarks())) for one in record.series]
-    )
+    rows = ordered([_row(one, record.result) for one in record.series])
     file = addresses.comparison(record)
     name = file.removesuffix(".html")
     blocks: list[Any] = []
@@ -100,22 +99,27 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
     site.pages.append(Page(file, title, verdict, sections, "Compare", about))
 
 
-def _row(one: SeriesDetails, remarks: Remarks) -> Row:
+def _row(one: SeriesDetails, result: Comparison | None) -> Row:
     """A series of a comparison as a row."""
     kind, words = one.verdict_kind, [shown(one.verdict), *one.wrong.values()]
     if kind in ("more memory", "larger value"):
         words = [f"{kind}: {', '.join([*one.grown, one.risen]).strip(', ')}", *words]
-    if remarks.allowed:
-        words = [f"{remarks.allowed}: {remarks.because}", *words]
-    change = ratio_of(remarks.change or one.ratio)
+    change, remarks = ratio_of(one.ratio), ""
+    if result:
+        finding = result.findings[one.named]
+        remarks = remark(finding)
+        if finding.judgement.by_functions:
+            change = finding.change.median, finding.change.low, finding.change.high
+        if allowed := result.allowance(finding):
+            kind, words = allowed.word, [f"{allowed.word}: {allowed.because}", *words]
     return Row(
         plain(one.named.name),
         addresses.benchmark(one.named),
-        remarks.allowed or kind,
+        kind,
         plain("; ".join(filter(None, words))),
         change,
         _values(one, change[0]),
-        remark=plain(remarks.work),
+        remark=plain(remarks),
     )
 
 
