@@ -11,7 +11,6 @@ import numpy as np
 
 from ..compare import ComparisonRecord
 from ..history.changes import FEWEST
-from ..levels.fitting import Fit
 from ..levels.gathering import Levels
 from ..levels.show import not_compared
 from ..table import Anchor, Badge, Cell, Table, grouped
@@ -20,7 +19,7 @@ from .blocks import Facts, Log, Prose, Section, sparkline
 from .commit_pages import changed, entry
 from .comparison_page import verdict_of
 from .draft import Draft
-from .events import WITHIN, Event, newest
+from .events import Event, moved, newest
 from .gather import Material
 from .knowledge import Known
 
@@ -153,8 +152,8 @@ def _since_release(levels: Levels | None) -> str:
     at, last = tagged[-1], len(levels.lineage) - 1
     slower = {}
     for series, fit in levels.fits.items():
-        change = float(fit.levels()[last] - fit.levels()[at])
-        if change > WITHIN * float(fit.errors(at)[last]):
+        change, known = moved(fit, at, last)
+        if change > 0 and known:
             slower[series.name] = change
     tag = levels.lineage[at].tags[0]
     if not slower:
@@ -188,18 +187,19 @@ def _trends(levels: Levels) -> Section | None:
     for (_, path), items in grouped(
         levels.fits.items(), lambda item: (item[0].suite, item[0].path)
     ).items():
-        mean = np.mean([fit.levels()[: last + 1] for _, fit in items], axis=0)
-        ends = [_end(fit, last) for _, fit in items]
-        slower, faster = (sum(end == side for end in ends) for side in (1, -1))
+        fits = [fit for _, fit in items]
+        mean = np.mean([fit.levels()[: last + 1] for fit in fits], axis=0)
+        ends = [change for fit in fits for change, known in (moved(fit, 0, last),) if known]
+        slower, faster = sum(change > 0 for change in ends), sum(change < 0 for change in ends)
         name = plain(path)
         link = Anchor(name, f"history.html#{urlencode({'map.text': name})}")
-        moved = bool(np.ptp(mean))
+        differs = bool(np.ptp(mean))
         change = float(mean[-1] - mean[0])
         cells: list[Cell] = [
             link,
             f"{len(items):,}",
-            sparkline(np.exp(mean).tolist(), meaning) if moved else "unchanged",
-            by_percent(math.exp(change)) if moved else "–",
+            sparkline(np.exp(mean).tolist(), meaning) if differs else "unchanged",
+            by_percent(math.exp(change)) if differs else "–",
             Badge(f"{slower:,}", "bad") if slower else "–",
             Badge(f"{faster:,}", "good") if faster else "–",
         ]
@@ -214,14 +214,6 @@ def _trends(levels: Levels) -> Section | None:
     columns = ("group", "benchmarks", "trend", "change", "slower", "faster")
     table = Table(title, columns, [cells for _, cells in rows[:GROUPS_MOST]], text=(0, 2))
     return Section("Trends", [table])
-
-
-def _end(fit: Fit, last: int) -> int:
-    """Whether a series is slower now than at first (1), faster (-1), or neither (0)."""
-    change = float(fit.levels()[last] - fit.levels()[0])
-    if abs(change) <= WITHIN * float(fit.errors(0)[last]):
-        return 0
-    return 1 if change > 0 else -1
 
 
 # --- where and when ---
