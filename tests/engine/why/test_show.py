@@ -17,7 +17,7 @@ from mlpperf.cli import causes as after
 from mlpperf.engine.compare import CausesRecord, Comparison, Request, render
 from mlpperf.engine.compare.causes import Effect, Explanation
 from mlpperf.engine.compare.finding import Finding
-from mlpperf.engine.compare.flame import Flame, Frame
+from mlpperf.engine.compare.flame import Flame, FlameFrame
 from mlpperf.engine.compare.whole import read_recorded
 from mlpperf.engine.history.fields import UNKNOWN, Bounds
 from mlpperf.engine.history.records import append, as_records, current_commit
@@ -133,7 +133,10 @@ def test_the_record_can_be_read_and_is_shown_on_the_page() -> None:
 
 
 def test_functions_that_take_longer_are_shown_everywhere() -> None:
-    frames = [Frame(-1, "walk", "a.py:1", 1.0, 1.5), Frame(0, "houses|", "a.py:9", 0.3, 0.8)]
+    frames = [
+        FlameFrame(-1, "walk", "a.py:1", 1.0, 1.5),
+        FlameFrame(0, "houses|", "a.py:9", 0.3, 0.8),
+    ]
     number, ratio = {"base": 1000, "head": 1000}, Bounds(1.5, 1.49, 1.51)
     flame = Flame(*SERIES, ratio=ratio, samples=number, frames=frames)
     causes = replace(CAUSES, flames=(flame,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .budget import BUDGET, SUITE_BUDGET
 from .causes import CausesRecord
 from .details import ComparisonDetails, SeriesDetails, read_in_full
-from .flame import Flame, Frame
+from .flame import Flame, FlameFrame
 from .merging import merged, read_parts
 from .outcomes import Outcome
 from .pipeline import compare
@@ -24,7 +24,7 @@ __all__ = [
     "ComparisonDetails",
     "ComparisonRecord",
     "Flame",
-    "Frame",
+    "FlameFrame",
     "Outcome",
     "Request",
     "SeriesDetails",

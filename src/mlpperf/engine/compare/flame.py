@@ -21,7 +21,7 @@ SHOWN_MOST = 10  # functions of a table
 CHANCE = 0.05  # probability that any function of equal versions differs
 
 
-class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class FlameFrame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A function in a tree of calls, in both versions.
 
     Attributes
@@ -41,7 +41,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 @dataclass(frozen=True)
 class Growth:
-    """How much longer a function takes, wherever it is called; shares as in `Frame`.
+    """How much longer a function takes, wherever it is called; shares as in `FlameFrame`.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Flame(NamedSeries, kw_only=True, gc=False):
 
     ratio: Bounds
     samples: dict[Side, Count]
-    frames: list[Frame]
+    frames: list[FlameFrame]
 
     def __post_init__(self) -> None:
         if self.samples.keys() != {"base", "head"} or not all(self.samples.values()):
