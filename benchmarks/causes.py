@@ -14,7 +14,6 @@ import argparse
 import ast
 import contextlib
 import json
-import math
 import random
 import shutil
 import subprocess
@@ -27,6 +26,7 @@ from mlpperf.engine.calibrate.planted import has_room, planted, traced
 from mlpperf.engine.compare.context import Context
 from mlpperf.engine.compare.dry_run import dry_run
 from mlpperf.engine.pool.pool import Pool
+from mlpperf.engine.statistics.intervals import UNKNOWN
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.prepare import Pair, Revisions, pair
 from mlpperf.engine.versions.scratch import scratch
@@ -182,7 +182,11 @@ def judged(project: str, kind: str, guilty: str, innocent: Sequence[str], causes
     effects = [effect for one in causes.explanations for effect in one.causes]
     named = [[part.partition(" (")[0] for part in effect.parts] for effect in effects]
     blamed = [name for name in innocent if any(name in names for names in named)]
-    rest = causes.explanations[0].rest if causes.explanations else None
+    rest, whole = (
+        (causes.explanations[0].rest.interval, causes.explanations[0].whole.interval)
+        if causes.explanations
+        else (UNKNOWN, UNKNOWN)
+    )
     return Trial(
         project,
         kind,
@@ -191,8 +195,8 @@ def judged(project: str, kind: str, guilty: str, innocent: Sequence[str], causes
         bool(named) and guilty in named[0],
         named,
         blamed,
-        rest is not None and rest.low <= 1 <= rest.high,
-        causes.explanations[0].whole.median if causes.explanations else math.nan,
+        rest.low <= 1 <= rest.high,
+        whole.median,
         causes.total,
         causes.unknown,
     )

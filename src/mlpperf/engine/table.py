@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 Record = TypeVar("Record")
+Key = TypeVar("Key")
 APART = 3  # columns of characters between two columns of a table
 WRAPPED = 24  # of a column whose text takes several lines
 STYLES = {"good": "green", "bad": "bold red", "note": "yellow"}
@@ -142,6 +143,14 @@ class Table:
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def grouped(items: Iterable[Record], key: Callable[[Record], Key]) -> dict[Key, list[Record]]:
+    """`items` by their `key`, in their order."""
+    groups: dict[Key, list[Record]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def newest(records: Iterable[Record], key: Callable[[Record], object]) -> list[Record]:

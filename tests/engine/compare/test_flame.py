@@ -5,21 +5,21 @@ import random
 import msgspec
 import pytest
 
-from mlpperf.engine.compare.flame import Flame, Frame
+from mlpperf.engine.compare.flame import Flame, FlameFrame
 from mlpperf.engine.history.fields import Bounds
 
 SAME = Bounds(1.0, 0.99, 1.01)
 
 
-def flame(frames: list[Frame], ratio: Bounds = SAME, samples: int = 1000) -> Flame:
+def flame(frames: list[FlameFrame], ratio: Bounds = SAME, samples: int = 1000) -> Flame:
     number = {"base": samples, "head": samples}
     return Flame("tests/a.py", "", "test_a", "pytest", ratio=ratio, samples=number, frames=frames)
 
 
 GROWN = [
-    Frame(-1, "walk", "a.py:1", 1.0, 1.5),
-    Frame(0, "streets", "a.py:5", 0.6, 0.6),
-    Frame(0, "houses", "a.py:9", 0.3, 0.8),
+    FlameFrame(-1, "walk", "a.py:1", 1.0, 1.5),
+    FlameFrame(0, "streets", "a.py:5", 0.6, 0.6),
+    FlameFrame(0, "houses", "a.py:9", 0.3, 0.8),
 ]
 
 
@@ -35,9 +35,9 @@ def test_a_function_that_became_slower_grows_and_its_neighbours_do_not() -> None
 
 def test_own_time_is_without_that_of_called_functions_and_a_recursion_counts_once() -> None:
     frames = [
-        Frame(-1, "deep", "a.py:1", 1.0, 1.0),
-        Frame(0, "deep", "a.py:1", 0.8, 0.8),
-        Frame(1, "leaf", "a.py:7", 0.5, 0.5),
+        FlameFrame(-1, "deep", "a.py:1", 1.0, 1.0),
+        FlameFrame(0, "deep", "a.py:1", 0.8, 0.8),
+        FlameFrame(1, "leaf", "a.py:7", 0.5, 0.5),
     ]
     growths = {one.function: one for one in flame(frames).growths()}
     assert growths["deep"].own == pytest.approx((0.5, 0.5))
@@ -53,9 +53,9 @@ def test_equal_versions_differ_in_no_function_beyond_chance() -> None:
         for _ in ("base", "head"):
             drawn = rng.choices(range(6), weights, k=400)
             shares.append([drawn.count(i) / 400 for i in range(6)])
-        frames = [Frame(-1, "walk", "a.py:1", 1.0, 1.0)]
+        frames = [FlameFrame(-1, "walk", "a.py:1", 1.0, 1.0)]
         frames += [
-            Frame(0, f"f{i}", f"a.py:{i}", base, head)
+            FlameFrame(0, f"f{i}", f"a.py:{i}", base, head)
             for i, (base, head) in enumerate(zip(*shares, strict=True))
         ]
         alarms += any(one.significant for one in flame(frames, samples=400).growths())
@@ -63,13 +63,13 @@ def test_equal_versions_differ_in_no_function_beyond_chance() -> None:
 
 
 def test_few_samples_show_nothing() -> None:
-    frames = [Frame(-1, "walk", "a.py:1", 1.0, 1.0), Frame(0, "new", "a.py:5", 0.0, 0.3)]
+    frames = [FlameFrame(-1, "walk", "a.py:1", 1.0, 1.0), FlameFrame(0, "new", "a.py:5", 0.0, 0.3)]
     assert flame(frames, samples=1000).growths()[0].significant
     assert not any(one.significant for one in flame(frames, samples=5).growths())
 
 
 def test_an_uncertain_ratio_of_the_calls_makes_no_function_significant() -> None:
-    frames = [Frame(-1, "walk", "a.py:1", 1.0, 1.1)]
+    frames = [FlameFrame(-1, "walk", "a.py:1", 1.0, 1.1)]
     assert flame(frames, Bounds(1.1, 1.09, 1.11)).growths()[0].significant
     assert not flame(frames, Bounds(1.1, 0.98, 1.23)).growths()[0].significant
 

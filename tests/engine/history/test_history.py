@@ -710,7 +710,7 @@ def test_noise_that_lasts_for_some_commits_raises_no_alarm() -> None:
 def test_the_probability_of_a_split_is_not_too_small() -> None:
     """In noise, at most a twentieth of the curves have one below 0.05."""
     rng = np.random.default_rng(3)
-    test = changes_module._Test(rng)
+    test = changes_module._Test()
     number = 500
     alarms = sum(test.split(rng.standard_t(2, size=25)).probability <= 0.05 for _ in range(number))
     assert alarms <= 0.05 * number + 3 * np.sqrt(0.05 * 0.95 * number)

@@ -1,54 +1,61 @@
-"""The best splits beside those of ruptures, probabilities of rank sums beside those of SciPy."""
+"""The best splits beside all others, probabilities of rank sums beside those of SciPy."""
+
+from itertools import combinations
 
 import numpy as np
 import pytest
-from ruptures import KernelCPD
 from scipy.stats import mannwhitneyu
 
-from mlpperf.engine.history.splits import best_splits, rank_sum_probability
+from mlpperf.engine.history.splits import best_part, best_split, rank_sum_probability
 
 
-def splits_of_ruptures(values: np.ndarray, most: int, fewest: int) -> list[list[int]]:
-    model = KernelCPD(kernel="linear", min_size=fewest).fit(values)
-    model.predict(n_bkps=most)  # finds those of fewer on its way
-    return [[int(place) for place in model.predict(n_bkps=k)[:-1]] for k in range(1, most + 1)]
+def squares(*parts: np.ndarray) -> float:
+    return sum(len(part) * part.var() for part in parts)
 
 
-@pytest.mark.parametrize("length", [15, 16, 23, 60, 151, 400])
-@pytest.mark.parametrize("steps", [0, 1, 2])
-def test_splits_are_those_of_ruptures(length: int, steps: int) -> None:
+def stepped(length: int, steps: int) -> np.ndarray:
     rng = np.random.default_rng([length, steps])
-    for _ in range(10):
-        values = rng.normal(size=length)
-        for place in rng.integers(1, length, steps):
-            values[place:] += rng.normal(scale=2)
-        ranks = np.argsort(np.argsort(values)).astype(float)
-        assert best_splits(values, 2, 5) == splits_of_ruptures(values, 2, 5)
-        assert squares(ranks, best_splits(ranks, 2, 5)) == pytest.approx(
-            squares(ranks, splits_of_ruptures(ranks, 2, 5))  # ranks may split equally well twice
-        )
+    values = rng.normal(size=length)
+    for place in rng.integers(1, length, steps):
+        values[place:] += rng.normal(scale=2)
+    return values
 
 
-def squares(values: np.ndarray, splits: list[list[int]]) -> list[float]:
-    return [sum(len(p) * p.var() for p in np.split(values, places)) for places in splits]
+@pytest.mark.parametrize("length", [10, 11, 23, 60, 151])
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_no_other_split_has_smaller_squares(length: int, steps: int) -> None:
+    values = stepped(length, steps)
+    places = range(5, length - 4)
+    least = min(places, key=lambda place: squares(values[:place], values[place:]))
+    assert best_split(values, 5) == least
 
 
-def test_more_splits_than_two_are_those_of_ruptures() -> None:
-    values = np.random.default_rng(4).normal(size=40) + np.repeat([0, 3, 1, 5], 10)
-    assert best_splits(values, 3, 5) == splits_of_ruptures(values, 3, 5)
-    assert best_splits(values, 3, 5)[-1] == [10, 20, 30]
+@pytest.mark.parametrize("length", [15, 16, 23, 60])
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_no_other_part_has_smaller_squares(length: int, steps: int) -> None:
+    values = stepped(length, steps)
+
+    def without(part: tuple[int, int]) -> float:
+        start, stop = part
+        return squares(values[start:stop], np.delete(values, slice(start, stop)))
+
+    parts = [(a, b) for a, b in combinations(range(5, length - 4), 2) if b - a >= 5]
+    assert best_part(values, 5) == min(parts, key=without)
+
+
+def test_a_part_at_another_level_is_cut_out() -> None:
+    assert best_part(np.repeat([0.0, 1.0, 0.0], [9, 6, 7]), 5) == (9, 15)
+    assert best_part(np.repeat([0.0, -1.0, 0.0], [5, 5, 5]), 5) == (5, 10)
 
 
 def test_no_part_is_shorter_than_asked() -> None:
     values = np.array([0.0, 9, 9, 9, 9, 9, 9, 9])
-    assert best_splits(values, 1, 1) == [[1]]
-    assert best_splits(values, 1, 3) == [[3]]
-    assert best_splits(values, 1, 4) == [[4]]
+    assert [best_split(values, fewest) for fewest in (1, 3, 4)] == [1, 3, 4]
 
 
 def test_values_far_from_zero_are_split_as_well() -> None:
     values = 1e9 + np.repeat([0.0, 1.0], [7, 9])
-    assert best_splits(values, 1, 5) == [[7]]
+    assert best_split(values, 5) == 7
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (1, 9), (5, 5), (5, 6), (7, 30), (50, 50), (9, 400)])

@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine.compare.causes import Effect, Explanation
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.work import Work
+from mlpperf.engine.history.fields import Bounds
 from mlpperf.engine.history.records import CodeVersion, append, as_records
-from mlpperf.engine.report.chosen import NEWEST_MOST
-from mlpperf.engine.report.gather import Material, gather
+from mlpperf.engine.report.gather import NEWEST_MOST, Material, gather
 from mlpperf.engine.report.site import write
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.policy import Acceptance, Policy
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.why import Causes, Effect, Explanation
+from mlpperf.engine.why import Causes
 from mlpperf.engine.why import record as record_of_causes
 
 BASE, HEAD = "ab" * 20, "cd" * 20
@@ -257,12 +258,12 @@ def test_what_a_call_executes_is_shown_beside_the_verdict(site: Callable[..., Pa
 
 def causes_of(name: str, part: str, head: str | None) -> Causes:
     """A search that finds `part` guilty of a slowdown."""
-    by = Interval(1.11, 1.1, 1.12)
-    same = Interval(1.0, 0.99, 1.01)
+    by, same = Bounds(1.11, 1.1, 1.12), Bounds(1.0, 0.99, 1.01)
     series = Series("tests/test_it.py", "", name, "pytest")
-    effect = Effect((part,), by, by, same, True, ("@@ -3 +3 @@\n-a\n+b",))
+    effect = Effect([part], by, by, same, True, ["@@ -3 +3 @@\n-a\n+b"])
     commits: dict[str, str | None] = {"base": BASE, "head": head}
-    explanation = Explanation(series, by, (effect,), same, 0.0, 8)
+    about = {"whole": by, "effects": [effect], "rest": same, "together": 0.0, "processes": 8}
+    explanation = Explanation(*series, **about)
     return Causes(BASE, head or "the working tree", commits, (explanation,), 1, 1)
 
 

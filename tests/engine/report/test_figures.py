@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 
 from mlpperf.articles.plots import Curves
-from mlpperf.engine.compare.flame import Flame, Frame
+from mlpperf.engine.compare.flame import Flame, FlameFrame
 from mlpperf.engine.history.fields import Bounds
 from mlpperf.engine.report.figures import by_name, icicle, interval, points
 
@@ -45,9 +45,9 @@ def test_epochs_without_a_value_are_left_out() -> None:
 
 def test_functions_stand_below_their_callers_and_only_what_differs_has_a_colour() -> None:
     frames = [
-        Frame(-1, "walk", "a.py:1", 1.0, 1.5),
-        Frame(0, "old.<locals>.<lambda>", "a.py:9", 0.3, 0.8),
-        Frame(0, "same", "a.py:5", 0.6, 0.61),
+        FlameFrame(-1, "walk", "a.py:1", 1.0, 1.5),
+        FlameFrame(0, "old.<locals>.<lambda>", "a.py:9", 0.3, 0.8),
+        FlameFrame(0, "same", "a.py:5", 0.6, 0.61),
     ]
     number = {"base": 1000, "head": 1000}
     ratio = Bounds(1.5, 1.49, 1.51)

@@ -160,7 +160,7 @@ def test_what_was_never_timed_is_in_the_map_and_not_called_unchanged(
 
 def test_commits_that_were_not_compared_yet_are_counted(built: Callable[..., Pages]) -> None:
     page = texts(built(30, {}, lambda every: [r for r in every if r["pair"][1] < 25])["index.html"])
-    assert "5 newer commits have not been compared yet" in page
+    assert "The newest 5 commits have not been compared yet" in page
     assert "25 of 30 commits compared" in page
 
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from mlpperf.engine.statistics.blocks import ROW, quickest
 from mlpperf.engine.statistics.estimates import SCATTER_UNKNOWN, Pool, RatioEstimate
 from mlpperf.engine.statistics.pooling import pool
-from mlpperf.engine.statistics.robust import ROW, quickest
 from mlpperf.engine.worker.runner import Runner
 
 

@@ -15,21 +15,19 @@ from rich.console import Console
 
 from mlpperf.cli import causes as after
 from mlpperf.engine.compare import CausesRecord, Comparison, Request, render
+from mlpperf.engine.compare.causes import Effect, Explanation
 from mlpperf.engine.compare.finding import Finding
-from mlpperf.engine.compare.flame import Flame, Frame
+from mlpperf.engine.compare.flame import Flame, FlameFrame
 from mlpperf.engine.compare.whole import read_recorded
-from mlpperf.engine.history.fields import Bounds
+from mlpperf.engine.history.fields import UNKNOWN, Bounds
 from mlpperf.engine.history.records import append, as_records, current_commit
 from mlpperf.engine.machine.environment import environment
 from mlpperf.engine.report.blocks import Plot, Table
 from mlpperf.engine.report.causes_section import causes_section
 from mlpperf.engine.report.forest import Forest
-from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.why import (
     Causes,
-    Effect,
-    Explanation,
     exit_code,
     markdown,
     record,
@@ -40,12 +38,19 @@ from mlpperf.errors import MlpperfError
 
 SERIES = Series("tests/a.py", "", "test_a", "pytest")
 OTHER = Series("tests/a.py", "", "test_b", "pytest")
-NONE = Interval(math.nan, math.nan, math.nan)
-SLOWER, SAME = Interval(1.11, 1.1, 1.12), Interval(1.001, 0.998, 1.003)
-GUILTY = Effect(("f (a.py:3)",), SLOWER, SLOWER, NONE, True, ("@@ -3 +3 @@\n-a <b>\n+```c",))
-INNOCENT = Effect(("g (a.py:9)", "h (a.py:12)", "x", "y", "z"), SAME, SAME, SAME, False)
-WHOLE = Explanation(SERIES, Interval(1.12, 1.1, 1.13), (GUILTY, INNOCENT), SAME, 0.0, 8)
+SLOWER, SAME = Bounds(1.11, 1.1, 1.12), Bounds(1.001, 0.998, 1.003)
+GUILTY = Effect(["f (a.py:3)"], SLOWER, SLOWER, UNKNOWN, True, ["@@ -3 +3 @@\n-a <b>\n+```c"])
+INNOCENT = Effect(["g (a.py:9)", "h (a.py:12)", "x", "y", "z"], SAME, SAME, SAME, False, [])
 COMMITS: dict[str, str | None] = {"base": "1" * 40, "head": "2" * 40}
+
+
+def explanation(*effects: Effect, whole: Bounds = SLOWER, together: float = 0.0) -> Explanation:
+    """Of SERIES; what its effects leave of the change is insignificant."""
+    about = {"whole": whole, "rest": SAME, "together": together, "processes": 8}
+    return Explanation(*SERIES, effects=list(effects), **about)
+
+
+WHOLE = explanation(GUILTY, INNOCENT, whole=Bounds(1.12, 1.1, 1.13))
 CAUSES = Causes("main", "topic", COMMITS, (WHOLE,), 6, 5, left_out=1)
 
 
@@ -84,8 +89,7 @@ def test_a_comparison_has_no_causes_of_an_earlier_one(tmp_path: Path) -> None:
 
 
 def test_no_cause_is_named_where_none_is_significant() -> None:
-    unclear = Explanation(SERIES, SLOWER, (INNOCENT,), SAME)
-    causes = Causes("main", "topic", COMMITS, (unclear,))
+    causes = Causes("main", "topic", COMMITS, (explanation(INNOCENT),))
     assert sentences(causes)[0].endswith(
         "no part of the change has a significant effect by itself."
     )
@@ -94,8 +98,8 @@ def test_no_cause_is_named_where_none_is_significant() -> None:
 
 
 def test_parts_that_act_together_have_a_clause() -> None:
-    explanation = Explanation(SERIES, SLOWER, (GUILTY,), SAME, together=math.log(1.05))
-    (sentence,) = sentences(Causes("main", "topic", COMMITS, (explanation,)))
+    together = explanation(GUILTY, together=math.log(1.05))
+    (sentence,) = sentences(Causes("main", "topic", COMMITS, (together,)))
     assert (
         "parts act together (taken out of the head, one makes +5.0 % more than alone)" in sentence
     )
@@ -129,7 +133,10 @@ def test_the_record_can_be_read_and_is_shown_on_the_page() -> None:
 
 
 def test_functions_that_take_longer_are_shown_everywhere() -> None:
-    frames = [Frame(-1, "walk", "a.py:1", 1.0, 1.5), Frame(0, "houses|", "a.py:9", 0.3, 0.8)]
+    frames = [
+        FlameFrame(-1, "walk", "a.py:1", 1.0, 1.5),
+        FlameFrame(0, "houses|", "a.py:9", 0.3, 0.8),
+    ]
     number, ratio = {"base": 1000, "head": 1000}, Bounds(1.5, 1.49, 1.51)
     flame = Flame(*SERIES, ratio=ratio, samples=number, frames=frames)
     causes = replace(CAUSES, flames=(flame,))
@@ -154,7 +161,7 @@ def test_functions_that_take_longer_are_shown_everywhere() -> None:
 
 
 def compared(**about: Any) -> Comparison:
-    finding = Finding(SERIES, ratio=SLOWER, processes=9, judged=True, significant=True)
+    finding = Finding(SERIES, ratio=SLOWER.interval, processes=9, judged=True, significant=True)
     content = {"findings": {SERIES: finding}, "budget": 100.0, "total": 20.0, **about}
     return Comparison("main", "topic", COMMITS, 0.005, **content)
 

@@ -12,8 +12,8 @@ from ...engine.history.fields import known
 from ...engine.history.reading import AnyRecord
 from ...engine.report.addresses import file_name
 from ...engine.report.blocks import Page, Plot, Prose, Section
-from ...engine.report.draft import Draft, grouped, measured_where
-from ...engine.table import Table, newest
+from ...engine.report.draft import Draft, measured_where
+from ...engine.table import Table, grouped, newest
 from ...engine.words import count, percent
 from ..accuracy import show as accuracy_show
 from ..accuracy.records import CourseRecord

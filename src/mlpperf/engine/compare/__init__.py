@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .budget import BUDGET, SUITE_BUDGET
 from .causes import CausesRecord
-from .details import ComparisonDetails, Remarks, SeriesDetails, read_in_full
-from .flame import Flame, Frame
+from .details import ComparisonDetails, SeriesDetails, read_in_full
+from .flame import Flame, FlameFrame
 from .merging import merged, read_parts
 from .outcomes import Outcome
 from .pipeline import compare
@@ -13,6 +13,7 @@ from .records import ComparisonRecord, changed_packages, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
+from .sentences import detectable, remark
 from .shards import Shard, shard_of
 
 __all__ = [
@@ -23,9 +24,8 @@ __all__ = [
     "ComparisonDetails",
     "ComparisonRecord",
     "Flame",
-    "Frame",
+    "FlameFrame",
     "Outcome",
-    "Remarks",
     "Request",
     "SeriesDetails",
     "Shard",
@@ -33,9 +33,11 @@ __all__ = [
     "changed_packages",
     "compare",
     "comparisons",
+    "detectable",
     "merged",
     "read_in_full",
     "read_parts",
     "record",
+    "remark",
     "shard_of",
 ]

@@ -11,8 +11,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..statistics.blocks import ROW, Times
 from ..statistics.estimates import RatioEstimate
-from ..statistics.robust import ROW, Times
 from ..suites.series import Series
 from ..worker.rounds import FEWEST_ROUNDS
 from .alarms import FALSE_ALARM

@@ -12,7 +12,7 @@ from .flame import Flame
 from .records import NamedSeries
 
 
-class RecordedEffect(msgspec.Struct, gc=False):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """What some parts of a difference do to a series.
 
     Attributes
@@ -35,7 +35,7 @@ class RecordedEffect(msgspec.Struct, gc=False):
     hunks: list[str]
 
 
-class RecordedExplanation(NamedSeries, kw_only=True, gc=False):
+class Explanation(NamedSeries, kw_only=True, gc=False):
     """Why a series changed.
 
     Attributes
@@ -49,10 +49,15 @@ class RecordedExplanation(NamedSeries, kw_only=True, gc=False):
     """
 
     whole: Bounds
-    effects: list[RecordedEffect]
+    effects: list[Effect]
     rest: Bounds
     together: float
     processes: Count
+
+    @property
+    def causes(self) -> list[Effect]:
+        """The effects that are causes."""
+        return [effect for effect in self.effects if effect.cause]
 
 
 class CausesRecord(Origin, kw_only=True):
@@ -79,7 +84,7 @@ class CausesRecord(Origin, kw_only=True):
     base: str
     head: str
     commits: dict[str, Name | None]
-    explanations: list[RecordedExplanation]
+    explanations: list[Explanation]
     parts: Count
     run: Count
     unknown: str

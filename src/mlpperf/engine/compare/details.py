@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,7 +22,6 @@ from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
 from .finding import MEMORY_RISE
 from .records import ComparisonRecord, RecordedSeries, Side
-from .sentences import remark
 from .whole import decoded
 
 Counted = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
@@ -63,28 +62,10 @@ class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
         return verdict.short if verdict else "other"
 
 
-class Remarks(NamedTuple):
-    """What a whole comparison shows of a series beside its verdict.
-
-    Attributes
-    ----------
-    allowed : accepted, or warning only, for a regression that does not fail the comparison.
-    because : the reason.
-    work : what a call executes, and how uneven its time is, in words.
-    change : head ÷ base where its changed functions decide; else None.
-    """
-
-    allowed: str = ""
-    because: str = ""
-    work: str = ""
-    change: Bounds | None = None
-
-
 class ComparisonDetails(ComparisonRecord, kw_only=True):
-    """A comparison in full; `result.Comparison` explains the fields.
+    """A comparison in full; `whole.WholeComparison` explains the fields.
 
-    `remarks` are those of each series by its name, if this version of mlpperf wrote the line. They
-    are not on disk.
+    `result` is what it came to, if this version of mlpperf wrote the line. It is not on disk.
     """
 
     series: Sequence[SeriesDetails]
@@ -94,7 +75,7 @@ class ComparisonDetails(ComparisonRecord, kw_only=True):
     all_timed_because: str = msgspec.field(name="everywhere", default="")
     warnings: list[str] = msgspec.field(name="trouble", default_factory=list)
     busy: Amount = 0.0
-    remarks: dict[str, Remarks] = msgspec.field(default_factory=dict)
+    result: Any = None  # a `Comparison`, for which there is no decoder
 
     def find(self, series: Series) -> SeriesDetails | None:
         """The result of a series, if there is one."""
@@ -117,25 +98,11 @@ def read_in_full(folder: Path, lines: Collection[int]) -> dict[int, ComparisonDe
         if next(numbers) not in lines:
             return None
         one = decode(line)
-        one.remarks = _remarks(line)
+        try:
+            one.result, _ = decoded(line, "")
+        except MlpperfError:
+            one.result = None
         return one
 
     every = enumerate(each_line(folder / f"{ComparisonRecord.FILE}.jsonl", wanted)) if lines else ()
     return {number: one for number, one in every if one is not None}
-
-
-def _remarks(line: bytes) -> dict[str, Remarks]:
-    """Those of each series of a comparison; none if another version of mlpperf wrote the line."""
-    try:
-        result, _ = decoded(line, "")
-    except MlpperfError:
-        return {}
-    remarks = {}
-    for series, finding in result.findings.items():
-        allowed = result.allowance(finding)
-        word = "" if not allowed else "accepted" if allowed.accepted else "warning only"
-        because = allowed.because if allowed else ""
-        functions = finding.changed_functions if finding.judgement.by_functions else None
-        change = functions.ratio if functions else None
-        remarks[series.name] = Remarks(word, because, remark(finding), change)
-    return remarks

@@ -17,6 +17,7 @@ from typing import Any
 from ..pool.process import WorkerError
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.series import Series
+from ..table import grouped
 from ..words import count
 from ..worker.dry_run import TRACED
 from ..worker.protocol import DryRun, Value
@@ -35,10 +36,7 @@ Runs = Mapping[Series, DryRun]
 
 def by_suite(series: Iterable[Series]) -> dict[str, list[Series]]:
     """The series of each suite."""
-    suites: dict[str, list[Series]] = {}
-    for one in series:
-        suites.setdefault(one.suite, []).append(one)
-    return suites
+    return grouped(series, lambda one: one.suite)
 
 
 def dry_run(

@@ -30,33 +30,13 @@ UNAFFECTED = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known about one series.
+    """What is known about one series; `whole.WholeSeries` explains the fields that it has, too.
 
     Attributes
     ----------
     untimed : why it was not timed, such as that the base does not have it; None if it was to be.
-    wrong : what is wrong, by version (base, head).
-    error, tolerance : of a hot path's result in the head, relative to the largest element.
-    seconds : of a call, by version.
-    cpu_seconds : of a command and the processes it waits for, by version; empty for other series.
-    ratio : head ÷ base, with its 95 % interval.
-    ratio_error, ratio_freedom : the standard error of its logarithm; its degrees of freedom.
-    processes : that `ratio` is based on.
-    judged : whether these are enough to decide.
     significant : the interval, corrected for the number of series, excludes 1.
     detectable : the smallest slowdown that 95 of 100 comparisons like this one would report.
-    values : what it measures if not time, from several processes of each version; in `unit`.
-    memory : peak bytes and allocations of a call, by version.
-    grown_in : which of these rose in each of several processes.
-    threshold : the smallest change that is reported, as a share.
-    average : `ratio` is that of average calls, because the versions differ in how often, or by how
-        much, a call takes longer than usual; else that of usual calls.
-    coarse : its calls are so long that only a few are timed.
-    bound : head ÷ base of calls too long to be timed: a lower bound if the head takes longer, an
-        upper bound if the base does; NaN if neither is known.
-    work : what a call executes, counted exactly; None if nobody tried.
-    changed_functions : their time, if they are known; else None.
-    work_most : by which share a call may execute more, if the project has a limit.
     """
 
     series: Series

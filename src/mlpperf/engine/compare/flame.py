@@ -7,7 +7,6 @@ has the share that it had, however much slower another one makes the call.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -22,7 +21,7 @@ SHOWN_MOST = 10  # functions of a table
 CHANCE = 0.05  # probability that any function of equal versions differs
 
 
-class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class FlameFrame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A function in a tree of calls, in both versions.
 
     Attributes
@@ -42,7 +41,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 @dataclass(frozen=True)
 class Growth:
-    """How much longer a function takes, wherever it is called; shares as in `Frame`.
+    """How much longer a function takes, wherever it is called; shares as in `FlameFrame`.
 
     Attributes
     ----------
@@ -81,7 +80,7 @@ class Flame(NamedSeries, kw_only=True, gc=False):
 
     ratio: Bounds
     samples: dict[Side, Count]
-    frames: list[Frame]
+    frames: list[FlameFrame]
 
     def __post_init__(self) -> None:
         if self.samples.keys() != {"base", "head"} or not all(self.samples.values()):
@@ -99,11 +98,15 @@ class Flame(NamedSeries, kw_only=True, gc=False):
                 below[frame.caller][0] += frame.base
                 below[frame.caller][1] += frame.head
         sums: dict[tuple[str, str], list[float]] = {}
-        for number, frame in enumerate(self.frames):
-            of = sums.setdefault((frame.function, frame.place), [0.0] * 4)
-            of[0] += max(frame.base - below[number][0], 0.0)
-            of[1] += max(frame.head - below[number][1], 0.0)
-            if not any(one == frame.function and at == frame.place for one, at in self._up(number)):
+        stacks: list[frozenset[tuple[str, str]]] = []  # the names of each frame and its callers
+        for frame, (base, head) in zip(self.frames, below, strict=True):
+            name = frame.function, frame.place
+            callers = stacks[frame.caller] if frame.caller >= 0 else frozenset()
+            stacks.append(callers | {name})
+            of = sums.setdefault(name, [0.0] * 4)
+            of[0] += max(frame.base - base, 0.0)
+            of[1] += max(frame.head - head, 0.0)
+            if name not in callers:
                 of[2] += frame.base
                 of[3] += frame.head
         growths = [
@@ -111,13 +114,6 @@ class Flame(NamedSeries, kw_only=True, gc=False):
             for name, of in sums.items()
         ]
         return sorted(growths, key=lambda one: (not one.significant, -abs(one.difference)))
-
-    def _up(self, number: int) -> Iterator[tuple[str, str]]:
-        """The callers of a frame."""
-        number = self.frames[number].caller
-        while number >= 0:
-            yield self.frames[number].function, self.frames[number].place
-            number = self.frames[number].caller
 
     def differs(self, base: float, head: float) -> bool:
         """Whether two shares differ beyond chance, as one of all that there are."""

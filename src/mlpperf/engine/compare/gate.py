@@ -31,6 +31,11 @@ class Allowance(NamedTuple):
     accepted: bool
     because: str
 
+    @property
+    def word(self) -> str:
+        """The verdict on the regression that it allows."""
+        return "accepted" if self.accepted else "warning only"
+
 
 def allowance(policy: Policy, finding: Finding) -> Allowance | None:
     """Why a regression does not fail the comparison; None if it does, or is none.

@@ -16,6 +16,7 @@ import msgspec
 from ... import __version__
 from ...errors import MlpperfError
 from ..suites.series import Series
+from ..table import grouped
 from ..words import count, some
 from .context import SIDES
 from .finding import Finding
@@ -51,10 +52,7 @@ class _Kind(msgspec.Struct):
 def read_parts(folder: Path) -> list[Part]:
     """The shards in all JSON and JSON Lines files below a folder, checked to be of one comparison.
 
-    Raises
-    ------
-    MlpperfError
-        If one is damaged, of another version, of another comparison, or missing.
+    Raises `MlpperfError` if one is damaged, of another version or comparison, or missing.
     """
     if not folder.is_dir():
         raise MlpperfError(f"There is no folder {folder}.")
@@ -69,9 +67,7 @@ def read_parts(folder: Path) -> list[Part]:
 
 def merged(parts: Sequence[Part]) -> tuple[Comparison, dict[str, Any]]:
     """The whole comparison, and the fields of its record that its machines have in common."""
-    runs: dict[int, list[Part]] = {}
-    for part in parts:
-        runs.setdefault(part.shard.number, []).append(part)
+    runs = grouped(parts, lambda part: part.shard.number)
     every = [[part.result for part in of_shard] for _, of_shard in sorted(runs.items())]
     # The order of files does not matter: a merge that is repeated has the same record.
     first, results = max(parts, key=lambda part: part.record.time), [part.result for part in parts]

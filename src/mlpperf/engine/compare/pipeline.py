@@ -87,20 +87,14 @@ def compare(
 ) -> Iterator[Comparison]:
     """Compare two versions; yields the comparison after every step, more complete each time.
 
+    Raises `MlpperfError` for a pattern that fits no series, a threshold or budget out of range, or
+    when another comparison is running on this machine.
+
     Parameters
     ----------
-    budget
-        Seconds for all processes that time; by default `usual_budget`. Dry runs come before.
-    changes
-        Finds out what differs; series that run no changed code are then not timed.
-    shard
-        The part of the series to compare; all by default.
-
-    Raises
-    ------
-    MlpperfError
-        For a pattern that fits no series, a threshold or budget out of range, or when another
-        comparison is running on this machine.
+    budget : seconds for all processes that time; by default `usual_budget`. Dry runs come before.
+    changes : finds out what differs; series that run no changed code are then not timed.
+    shard : the part of the series to compare; all by default.
     """
     if budget is not None:
         check_budget(budget)

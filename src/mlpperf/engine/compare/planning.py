@@ -65,12 +65,8 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
 
     Hot paths whose files and imports are the same need not be called, if they may be skipped.
 
-    Raises
-    ------
-    MlpperfError
-        If something is selected that neither version has.
-    DependentError
-        If the versions are compiled and cannot share a process.
+    Raises `MlpperfError` if something is selected that neither version has, and `DependentError` if
+    the versions are compiled and cannot share a process.
     """
     pair, selection = context.pair, context.selection
     planned = Plan()

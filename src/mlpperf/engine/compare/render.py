@@ -91,9 +91,8 @@ def _verdict(result: Comparison, finding: Finding) -> str:
 def _remarks(result: Comparison, finding: Finding) -> list[str]:
     """What is known of a series beside its times, and why a regression does not count."""
     allowed = result.allowance(finding)
-    word = "accepted" if allowed and allowed.accepted else "warning only"
     counted = filter(None, [remark(finding)])
-    return [*finding.grown, *counted, *([f"{word}: {allowed.because}"] if allowed else [])]
+    return [*finding.grown, *counted, *([f"{allowed.word}: {allowed.because}"] if allowed else [])]
 
 
 def text(

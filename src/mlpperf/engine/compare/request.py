@@ -77,10 +77,8 @@ def carry_out(
     `keep` gets the result, also if the comparison is interrupted or fails half-way: what was
     measured by then is not lost, and a second interruption waits until it is kept.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, nothing to compare, or an environment cannot be made.
+    Raises `MlpperfError` if there is no such commit, nothing to compare, or an environment cannot
+    be made.
     """
     for option, patterns in (("--series", request.series), ("--accept", request.accept)):
         if not all(map(str.strip, patterns)):  # it would fit every name

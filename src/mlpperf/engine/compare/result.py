@@ -30,34 +30,15 @@ UNJUDGED_MOST = 0.2
 class Comparison:
     """What a comparison of two versions came to, as far as it got.
 
+    `whole.WholeComparison` explains the fields that it has, too.
+
     Attributes
     ----------
-    base, head : names of the versions.
-    commits : the hash of each; None for a working tree or a release.
-    threshold : the smallest change that is reported, as a share.
-    budget : seconds for timing.
-    same : the code is the same, and nothing was done.
     findings : by series, in the order of the head.
-    broken : why a version has no benchmarks, by version.
-    selected : names and patterns that narrowed it; none if it is about all series.
-    merge_base : the hash of the base, if it is the merge base of the revision asked for and the
-        head.
     project : the name of the head's project, as its package would be called.
-    suites : where the benchmarks other than hot paths are, by kind.
-    isolated : why each version had processes of its own, which detect only larger changes.
     all_timed_because : why it is unknown which series run changed code, so that all were timed.
     warnings : what went wrong on the way, a sentence each.
-    busy : the share of the machine that other processes took.
-    total : seconds from start to end.
-    interrupted : it did not come to its end.
-    unloaded : which places of the suites cannot be loaded, so that nothing is known of them; why.
-    accepted : patterns of names that need not be judged.
-    unjudged_most : the share of the series that may stay unjudged without an exit code of 2.
     environment : that ran the benchmarks; None for our own.
-    releases : the releases that were compared, as the user has written them, by version.
-    environments : the packages that differ, and Python, by version; only what the user has asked.
-    policy : the project's, beside that of the base.
-    shard : the part of the series that this is about; None for all.
     """
 
     base: str

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..pool.process import WorkerError
+from ..statistics.blocks import ROW
 from ..statistics.pooling import pool
-from ..statistics.robust import ROW
 from ..suites.series import Series
 from ..worker.protocol import DryRun, Samples, Session
 from ..worker.rounds import LONG_CALL

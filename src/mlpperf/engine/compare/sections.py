@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from ..statistics.verdicts import Verdict
+from ..table import grouped
 from .finding import Finding
 from .result import Comparison
 
@@ -88,9 +89,7 @@ def section_of(result: Comparison, finding: Finding) -> Section:
 
 def sections(result: Comparison, part: Part) -> Iterator[tuple[Section, list[Finding]]]:
     """The sections of a part that have any series, in order; the largest change first."""
-    findings: dict[Section, list[Finding]] = {}
-    for finding in result.findings.values():
-        findings.setdefault(section_of(result, finding), []).append(finding)
+    findings = grouped(result.findings.values(), lambda finding: section_of(result, finding))
     for section in ORDER:
         if section.part is part and section in findings:
             yield section, _sorted(section, findings[section])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
 from ..suites.commands import COMMANDS
+from ..table import grouped
 from ..words import SHORT, bounds, by_percent, count, rounded, seconds, some, with_interval
 from .alarms import ANY_ALARM
 from .budget import SCREENING
@@ -223,12 +224,10 @@ def unchanged(result: Comparison) -> str:
 
 def advice(result: Comparison) -> list[str]:
     """What to do about what is not known or has become slower, a sentence each."""
-    by_section: dict[str, list[Finding]] = {}
-    for finding in result.findings.values():
-        by_section.setdefault(section_of(result, finding).title, []).append(finding)
+    by_section = grouped(result.findings.values(), lambda finding: section_of(result, finding))
     warnings = [] if result.same else dict.fromkeys(result.warnings)  # then in the verdict
     sentences = [f"{warning.rstrip('.')}." for warning in warnings]
-    undecided = by_section.get(UNDECIDED.title, [])
+    undecided = by_section.get(UNDECIDED, [])
     if any(finding.judgement.reason in TIME_DECIDES for finding in undecided):
         enough = max(math.ceil(2 * result.budget), BUDGET_LEAST)
         sentences.append(
@@ -250,7 +249,7 @@ def advice(result: Comparison) -> list[str]:
         sentences.append(
             f"Some benchmarks import {', '.join(missing)}, {are} not installed; add {options}."
         )
-    if gone := by_section.get(GONE.title):
+    if gone := by_section.get(GONE):
         few = len(gone) <= NAMES_MOST
         names = dict.fromkeys(f.series.name if few else f.series.path for f in gone)
         options = " ".join(f"--accept {shlex.quote(name)}" for name in names)
@@ -260,7 +259,7 @@ def advice(result: Comparison) -> list[str]:
             f"Other processes used {100 * result.busy:.0f} % of the machine; compare again when "
             "less else is running."
         )
-    slower = by_section.get(SLOWER.title, [])
+    slower = by_section.get(SLOWER, [])
     if slower and (ends := _between(result)):
         name = shlex.quote(max(slower, key=lambda f: f.size).series.name)
         sentences.append(f"Which commit? mlpperf bisect {name} {ends}")
@@ -299,7 +298,7 @@ def notes(result: Comparison) -> list[str]:
         sentences += [
             f"Timed {count(len(timed), 'benchmark')} in {result.total:.0f} s{followed}.",
             *_by_functions(timed),
-            *_detectable(timed),
+            *detectable(f.detectable for f in timed),
             f"False-alarm rate: at most {100 * ANY_ALARM:g} % per comparison. "
             f"Changes below {_thresholds(timed)} % are not reported (--threshold).",
         ]
@@ -363,9 +362,9 @@ def _counted(timed: Sequence[Finding]) -> list[str]:
     return [sentence, f"Largest rise without a slowdown: {most.series.name}, {most.work}."]
 
 
-def _detectable(timed: Sequence[Finding]) -> list[str]:
-    """The slowdowns that this comparison would have reported, as a sentence if they are known."""
-    known = sorted(f.detectable for f in timed if math.isfinite(f.detectable))
+def detectable(sizes: Iterable[float]) -> list[str]:
+    """The slowdowns that a comparison would have reported, as a sentence if any is known."""
+    known = sorted(size for size in sizes if math.isfinite(size))
     if not known:
         return []
     half, most = (rounded(100 * known[int(share * (len(known) - 1))], 2) for share in (0.5, 0.9))

@@ -184,10 +184,8 @@ def read_whole(file: Path) -> tuple[Comparison, list[str]]:
 
     The causes are those of a search, a sentence for each series.
 
-    Raises
-    ------
-    MlpperfError
-        If the file is missing, too large, damaged, of another version, or contradicts itself.
+    Raises `MlpperfError` if the file is missing, too large, damaged, of another version, or
+    contradicts itself.
     """
     result, record = decoded(content_of(file), str(file))
     return result, record.causes.verdict if record.causes else []
@@ -211,10 +209,7 @@ def content_of(file: Path) -> bytes:
 def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
     """The last comparison recorded in `folder`, of a `head` whose hash begins so, and its causes.
 
-    Raises
-    ------
-    MlpperfError
-        If there is none, or if another version of mlpperf has written it.
+    Raises `MlpperfError` if there is none, or if another version of mlpperf has written it.
     """
     last = b""
     for line in each_line(folder / f"{ComparisonRecord.FILE}.jsonl", bytes):

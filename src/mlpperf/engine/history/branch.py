@@ -136,15 +136,13 @@ class Branch:
 
     def contents(self, files: Mapping[str, Entry]) -> dict[str, bytes | str]:
         """The content of each file of a folder, or a clause about what is wrong with it."""
-        wrong = {name: why for name, entry in files.items() if (why := _why_not(name, entry))}
-        needed = [e.hash for name, e in files.items() if name not in wrong]
+        read: dict[str, bytes | str] = {name: _why_not(name, e) for name, e in files.items()}
+        needed = [files[name].hash for name, why in read.items() if not why]
         self._read([hash_ for hash_ in needed if hash_ not in self._contents])
-        read: dict[str, bytes | str] = dict(wrong)
-        for name, entry in files.items():
-            if name not in wrong:
-                content = self._contents.get(entry.hash, b"")
-                right = name == file_name(content)
-                read[name] = content if right else "is damaged: its hash is not its name"
+        for name in [name for name, why in read.items() if not why]:
+            content = self._contents.get(files[name].hash, b"")
+            right = name == file_name(content)
+            read[name] = content if right else "is damaged: its hash is not its name"
         return read
 
     def change(self, changed: Callable[[str | None], Change]) -> int:

@@ -30,8 +30,9 @@ import numpy as np
 from ..race.result import SCATTER
 from ..statistics.intervals import CONFIDENCE, Interval
 from ..statistics.quantiles import normal_probability, normal_quantile
+from ..table import grouped
 from .curves import Curve, Floats, Points, points
-from .splits import best_splits, rank_sum_probability
+from .splits import best_part, best_split, rank_sum_probability
 from .table import Table
 
 ALARMS = 0.01  # probability of any false change in a whole history
@@ -96,17 +97,15 @@ def changes_along(curves: Sequence[Points]) -> list[Change]:
     kinds = [tuple(getattr(points.curve, name) for name in ALIKE) for points in long]
     # Memory may be 0; count it as one byte so that the ratio is finite.
     logs = [np.log(np.where(curve.value > 0, curve.value, 1.0)) for curve in long]
-    spreads = {
-        kind: _spread([c for c, of in zip(logs, kinds, strict=True) if of == kind], rng)
-        for kind in dict.fromkeys(kinds)
-    }
-    tests = [_Test(rng, spreads[kind]) for kind in kinds]
-    first = [test.split(curve) for test, curve in zip(tests, logs, strict=True)]
+    ranks = [_ranks(log, rng) for log in logs]
+    alike = grouped(zip(kinds, ranks, strict=True), lambda one: one[0])
+    tests = {kind: _Test(_spread([of for _, of in every])) for kind, every in alike.items()}
+    first = [tests[kind].split(of) for kind, of in zip(kinds, ranks, strict=True)]
     level = _level([split.probability for split in first])
     detected = [
         change
-        for curve, log, test, split in zip(long, logs, tests, first, strict=True)
-        for change in _changes_of(curve, log, test.places(log, level, split))
+        for curve, log, of, kind, split in zip(long, logs, ranks, kinds, first, strict=True)
+        for change in _changes_of(curve, log, tests[kind].places(of, level, split))
     ]
     order = {
         commit: place
@@ -116,7 +115,7 @@ def changes_along(curves: Sequence[Points]) -> list[Change]:
     return sorted(detected, key=lambda change: -order[change.commit])
 
 
-def _spread(curves: Sequence[Floats], rng: np.random.Generator) -> float:
+def _spread(curves: Sequence[Floats]) -> float:
     """Standard error of a mean ÷ that of independent commits.
 
     In independent noise two of three inner points are turning points, whatever its distribution
@@ -125,8 +124,8 @@ def _spread(curves: Sequence[Floats], rng: np.random.Generator) -> float:
     of φ counts as exceeds two standard errors.
     """
     turns = points = 0
-    for curve in curves:
-        rising = np.diff(_ranks(curve, rng)) > 0
+    for ranks in curves:
+        rising = np.diff(ranks) > 0
         turns += int((rising[1:] != rising[:-1]).sum())
         points += len(rising) - 1
     share = turns / points
@@ -152,20 +151,23 @@ class _Split(NamedTuple):
 
 @dataclass(frozen=True)
 class _Test:
-    """Tests curves whose means have a standard error `spread` times that of independent noise."""
+    """Tests curves, or stretches of them, by their ranks, no two of which are equal.
 
-    rng: np.random.Generator
+    The standard error of a mean is `spread` times that of independent noise.
+    """
+
     spread: float = 1.0
 
-    def split(self, curve: Floats) -> _Split:
-        """The best single split of `curve`, or the best stretch to cut out of it."""
-        n = len(curve)
+    def split(self, stretch: Floats) -> _Split:
+        """The best single split of a stretch, or the best part to cut out of it."""
+        n = len(stretch)
         if n < 2 * FEWEST:
             return _Split(1.0, ())
-        ranks = _ranks(curve, self.rng)
-        (at,), *cuts = best_splits(ranks, most=2 if n >= 3 * FEWEST else 1, fewest=FEWEST)
+        ranks = np.argsort(np.argsort(stretch)).astype(float)
+        at = best_split(ranks, FEWEST)
         splits = [_Split((n - 2 * FEWEST + 1) * self._chance(ranks[:at], ranks[at:]), (at,))]
-        for start, stop in cuts:
+        if n >= 3 * FEWEST:
+            start, stop = best_part(ranks, FEWEST)
             around = np.concatenate([ranks[:start], ranks[stop:]])
             free = n - 3 * FEWEST
             ways = (free + 1) * (free + 2) // 2
@@ -173,15 +175,15 @@ class _Test:
         best = min(splits)
         return _Split(min(1.0, len(splits) * best.probability), best.places)
 
-    def places(self, curve: Floats, level: float, split: _Split | None = None) -> list[int]:
-        """All places at which `curve` changes, each tested at `level`."""
-        probability, places = split or self.split(curve)
+    def places(self, stretch: Floats, level: float, split: _Split | None = None) -> list[int]:
+        """All places at which a stretch changes, each tested at `level`."""
+        probability, places = split or self.split(stretch)
         if probability > level:
             return []
         inner = [
             start + place
-            for start, stop in pairwise([0, *places, len(curve)])
-            for place in self.places(curve[start:stop], level)
+            for start, stop in pairwise([0, *places, len(stretch)])
+            for place in self.places(stretch[start:stop], level)
         ]
         return sorted([*places, *inner])
 
@@ -234,7 +236,7 @@ def _settled(curve: Floats, places: list[int]) -> list[int]:
         away = np.concatenate([np.abs(s - level) for s, level in zip(sides, levels, strict=True)])
         far = 3 * float(np.median(away)) / NORMAL_QUARTILE
         within = np.clip(curve[start:stop], min(levels) - far, max(levels) + far)
-        bounds[i] = start + best_splits(within, most=1, fewest=FEWEST)[0][0]
+        bounds[i] = start + best_split(within, FEWEST)
     while len(bounds) > 2:
         sizes = [
             abs(_shift(curve, *around).median)

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from ...errors import MlpperfError
 from ..words import count
-from .branch import Branch, Change, Files
+from .branch import Branch, Change, Entry, Files
 from .fields import shaped
 from .reading import each_line
 from .records import Origin, append, as_line, make_folder
@@ -138,8 +138,13 @@ def pull(branch: Branch, folder: Path, kinds: Kinds) -> Exchanged:
 
 def _on_branch(branch: Branch, tip: str | None, kinds: Kinds) -> dict[str, dict[str, bytes | str]]:
     """The files of each kind, by name, or what is wrong with them."""
+    return {name: branch.contents(files) for name, files in _listed(branch, tip, kinds).items()}
+
+
+def _listed(branch: Branch, tip: str | None, kinds: Kinds) -> dict[str, dict[str, Entry]]:
+    """What is in the folder of each kind."""
     top = branch.entries(tip) if tip else {}
-    return {name: branch.contents(branch.entries(top[name].hash)) for name in kinds if name in top}
+    return {name: branch.entries(top[name].hash) for name in kinds if name in top}
 
 
 def _decoded(content: bytes | str, kind: Kind) -> Lines:
@@ -207,11 +212,8 @@ def _parts(lines: Iterable[str]) -> list[bytes]:
 
 
 def _exchanged(branch: Branch, kinds: Kinds, records: int, skipped: int) -> Exchanged:
-    tip = branch.tip()
-    top = branch.entries(tip) if tip else {}
-    sizes = [
-        one.size for name in kinds if name in top for one in branch.entries(top[name].hash).values()
-    ]
+    folders = _listed(branch, branch.tip(), kinds).values()
+    sizes = [one.size for files in folders for one in files.values()]
     return Exchanged(records, skipped, len(sizes), sum(sizes))
 
 

@@ -52,6 +52,12 @@ class Bounds(msgspec.Struct, frozen=True):
         if self.median is None and values:
             raise ValueError("there are bounds without a median")
 
+    @classmethod
+    def of(cls, interval: intervals.Interval) -> Bounds:
+        """An interval as a record has it."""
+        known = (one if math.isfinite(one) else None for one in (interval.low, interval.high))
+        return UNKNOWN if math.isnan(interval.median) else cls(interval.median, *known)
+
     @property
     def interval(self) -> intervals.Interval:
         """The same, with infinite bounds where it has none; NaN if its median is not known."""

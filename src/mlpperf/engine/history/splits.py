@@ -15,40 +15,34 @@ EXACT = 2500  # pairs of values up to which probabilities are exact, else by nor
 Floats = NDArray[np.float64]
 
 
-def best_splits(values: Floats, most: int, fewest: int) -> list[list[int]]:
-    """The best place to split `values`, the best two, … up to `most` places.
+def best_split(values: Floats, fewest: int) -> int:
+    """The best place to split `values` in two: the index at which the second part begins.
 
-    A place is the index at which the next part begins. Of all ways to split into parts of at least
-    `fewest` values, the best has the least squares around the means of its parts. Optimal
-    partitioning extends the best split of the values up to an earlier place by one more part
-    (Jackson et al. 2005, doi:10.1109/LSP.2001.838216).
-
-    `values` must be at least (`most` + 1) · `fewest`.
+    Of all ways to split into parts of at least `fewest` values, the best has the least squares
+    around the means of both.
     """
     n = len(values)
-    # Without the mean, so that no digits cancel.
+    places = np.arange(fewest, n - fewest + 1)
+    sums = np.cumsum(values - values.mean())  # without the mean, so that no digits cancel
+    return int(places[np.argmax(sums[places - 1] ** 2 / (places * (n - places)))])
+
+
+def best_part(values: Floats, fewest: int) -> tuple[int, int]:
+    """The best part to cut out of `values`: where it begins, and where it has ended.
+
+    At least `fewest` values are in it, before it and after it; the squares are least around its
+    mean and that of all others together.
+    """
+    n = len(values)
     sums = np.concatenate([[0.0], np.cumsum(values - values.mean())])
-    # Least squares around the means are the largest Σ (sum of a part)² ÷ its length.
-    places = np.arange(n + 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gained = np.where(places >= fewest, sums**2 / places, -np.inf)
-    came_from = np.zeros((most + 1, n + 1), dtype=np.intp)
-    best_of_each = []
-    for splits in range(1, most + 1):
-        further = np.full(n + 1, -np.inf)
-        # The last split is only needed for all values.
-        for stop in range(n if splits == most else (splits + 1) * fewest, n + 1):
-            starts = places[splits * fewest : stop - fewest + 1]
-            total = gained[starts] + (sums[stop] - sums[starts]) ** 2 / (stop - starts)
-            best = int(np.argmax(total))
-            further[stop], came_from[splits, stop] = total[best], starts[best]
-        gained = further
-        at, chain = n, []
-        for earlier in range(splits, 0, -1):
-            at = int(came_from[earlier, at])
-            chain.append(at)
-        best_of_each.append(chain[::-1])
-    return best_of_each
+    most, best = -1.0, (0, 0)
+    for length in range(fewest, n - 2 * fewest + 1):
+        of_parts = sums[fewest + length : n - fewest + 1] - sums[fewest : n - fewest - length + 1]
+        place = int(np.argmax(np.abs(of_parts)))
+        gained = of_parts[place] ** 2 / (length * (n - length))
+        if gained > most:
+            most, best = gained, (fewest + place, fewest + place + length)
+    return best
 
 
 def rank_sum_probability(a: Floats, b: Floats, few: int) -> float:
@@ -62,14 +56,10 @@ def rank_sum_probability(a: Floats, b: Floats, few: int) -> float:
     above = int(rank[:m].sum()) - m * (m - 1) // 2  # pairs in which that of `a` is larger
     fewer = min(above, m * n - above)
     if m * n <= EXACT or min(m, n) <= few:
-        return min(1.0, 2 * _up_to(min(m, n), max(m, n), fewer))
+        ways = _ways(min(m, n), max(m, n))
+        return min(1.0, 2 * (sum(ways[: fewer + 1]) / math.comb(m + n, m)))
     away = m * n / 2 - fewer - 0.5
     return 2 * normal_probability(-away / math.sqrt(m * n * (m + n + 1) / 12))
-
-
-def _up_to(m: int, n: int, pairs: int) -> float:
-    """Probability that in at most `pairs` of m · n pairs a given side has the larger value."""
-    return sum(_ways(m, n)[: pairs + 1]) / math.comb(m + n, m)
 
 
 @lru_cache(maxsize=256)

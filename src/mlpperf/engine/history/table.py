@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import re
-from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,6 +32,9 @@ from .rows import Metric, Row, Run
 # Options for git's log: hash, seconds since 1970 and subject, whatever the user has configured.
 COMMITS = ("--encoding=UTF-8", "--format=%H%x00%ct%x00%s")
 SOURCES = ["race", "asv", "pytest-benchmark"]
+# What a row has for itself.
+NUMBERS = np.dtype("i4, i4, f8, f8, f8, i1")
+NUMBERS.names = ("run", "of", "value", "low", "high", "proven")
 # The columns of the table, as other tools get them.
 COLUMNS = (
     *("source", "machine", "device", "threads", "software", "commit", "dirty", "measured"),
@@ -74,8 +76,7 @@ class Table:
 
     def where(self, kept: NDArray[np.bool_]) -> Table:
         """The rows for which `kept` is true."""
-        columns = ("run", "of", "value", "low", "high", "proven")
-        return replace(self, **{name: getattr(self, name)[kept] for name in columns})
+        return replace(self, **{name: getattr(self, name)[kept] for name in NUMBERS.names or ()})
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each row by the names of `COLUMNS`; None where something is unknown."""
@@ -212,15 +213,18 @@ def tabulated(
     """
     runs: dict[Run, int] = {}
     metrics: dict[Metric, int] = {}
-    run_of, metric_of, proven = array("i"), array("i"), array("b")
-    value, low, high = array("d"), array("d"), array("d")
-    for row in rows:
-        run_of.append(runs.setdefault(row.run, len(runs)))
-        metric_of.append(metrics.setdefault(row.metric, len(metrics)))
-        value.append(row.value)
-        low.append(row.low)
-        high.append(row.high)
-        proven.append(-1 if row.proven is None else row.proven)
+    numbers = np.fromiter(
+        (
+            (
+                runs.setdefault(row.run, len(runs)),
+                metrics.setdefault(row.metric, len(metrics)),
+                *(row.value, row.low, row.high),
+                -1 if row.proven is None else row.proven,
+            )
+            for row in rows
+        ),
+        NUMBERS,
+    )
     known = dates({run.commit for run in runs if run.commit is not None})
     made = [known.get(run.commit or "", run.committed) for run in runs]
     date = [run.measured if when is None else when for run, when in zip(runs, made, strict=True)]
@@ -230,12 +234,7 @@ def tabulated(
         commits=_in_order(zip((run.commit for run in runs), date, strict=True), known),
         dates=np.array(date, dtype=np.int64),
         dated=np.array([when is not None for when in made], dtype=bool),
-        run=np.array(run_of, dtype=np.intc),
-        of=np.array(metric_of, dtype=np.intc),
-        value=np.array(value),
-        low=np.array(low),
-        high=np.array(high),
-        proven=np.array(proven, dtype=np.int8),
+        **{name: numbers[name] for name in NUMBERS.names or ()},
     )
 
 

@@ -7,6 +7,7 @@ network, so earlier comparisons are used, too, and several steps are located lik
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -36,12 +37,13 @@ class Hunt:
     plan : the branch between the two, and its comparisons.
     series : the series.
     confidence : required probability that a step is at the commit named for it.
+    compared : how often each pair was.
     """
 
     plan: Plan
     series: Sequence[Series]
     confidence: float = CONFIDENCE
-    _times: dict[Pair, int] = field(default_factory=dict)
+    compared: Counter[Pair] = field(default_factory=Counter)
 
     @property
     def last(self) -> int:
@@ -112,15 +114,11 @@ class Hunt:
             sides: list[Pair] = [(ends[0], middle), (middle, ends[-1])]
             allowed = [pair for pair in sides if self._may(pair)]
             if allowed:
-                return min(allowed, key=lambda pair: self._times.get(pair, 0))
+                return min(allowed, key=lambda pair: self.compared[pair])
         return None
 
     def _may(self, pair: Pair) -> bool:
-        return self._times.get(pair, 0) < ATTEMPTS and pair not in self.plan.failed
-
-    def count(self, pair: Pair) -> None:
-        """Note that a pair is compared."""
-        self._times[pair] = self._times.get(pair, 0) + 1
+        return self.compared[pair] < ATTEMPTS and pair not in self.plan.failed
 
     @property
     def comparisons(self) -> int:
@@ -177,5 +175,5 @@ def targets(link: Link, pattern: str | None) -> list[Series]:
 def hunt(target: Hunt, compare: Compare) -> Iterator[Compared]:
     """Compare pairs until the steps of all series are located."""
     while pair := target.next_pair():
-        target.count(pair)
+        target.compared[pair] += 1
         yield compared(target.plan, compare, pair)

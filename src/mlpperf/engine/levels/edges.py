@@ -1,13 +1,15 @@
-"""Edges: the ratio of one series between two commits that were timed side by side.
+"""Edges: the ratio of one series between two commits that were timed side by side; and drifts.
 
 Machines drift and are replaced; a ratio that was measured in one process does not depend on that. A
 few edges for each commit form a network, as in surveyors' levelling, from which the level of every
-commit follows.
+commit follows. A series changes in a step, at one commit, or in a drift, gradually over many.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ Places = NDArray[np.intp]
 
 EXACT = 1e-4  # error of an edge whose head runs no changed code: practically none
 EVERY = -1  # instead of the number of a machine: all of them
+SHORTEST_DRIFT = 4  # commits
+MOST_DRIFTS = 256  # stretches that are tried for each series
 
 
 @dataclass(frozen=True)
@@ -84,3 +88,38 @@ def shares(base: Places, head: Places, first: int, last: int) -> Floats:
     low, high = (np.clip(ends, first - 1, last) for ends in (base, head))
     share: Floats = (high - low) / (last - first + 1)
     return share
+
+
+class Where(NamedTuple):
+    """A step (`first` is `last`) or a drift between two places, on one machine or on all."""
+
+    first: int
+    last: int
+    machine: int = EVERY
+
+    def behind(self, commits: int, machine: int) -> Floats:
+        """Which share of it lies behind each place of the history, on a machine."""
+        if self.machine not in (EVERY, machine):
+            return np.zeros(commits)
+        length = self.last - self.first + 1
+        share: Floats = np.clip(np.arange(commits) - (self.first - 1), 0, length) / length
+        return share
+
+
+def stretches(commits: int) -> tuple[Where, ...]:
+    """Where a drift may be: stretches of 4, 8, 16 … commits that overlap by half."""
+    places: list[Where] = []
+    length = commits - 1
+    while length >= SHORTEST_DRIFT and len(places) < MOST_DRIFTS:
+        starts = range(1, commits - length + 1, max(length // 2, 1))
+        places += [Where(first, first + length - 1) for first in starts]
+        length //= 2
+    return tuple(places[:MOST_DRIFTS])
+
+
+@lru_cache(maxsize=2)
+def squares(commits: int, base: bytes, head: bytes) -> Floats:
+    """Squared shares of the edges in every drift; cached for series that were timed together."""
+    bases, heads = (np.frombuffer(ends, dtype=np.intp) for ends in (base, head))
+    drifts = stretches(commits)
+    return np.array([shares(bases, heads, drift.first, drift.last) ** 2 for drift in drifts])

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 
 from ..statistics.estimates import DEVIATION_PER_MEDIAN_DEVIATION
 from ..statistics.quantiles import normal_quantile
-from .drifts import Where, squares, stretches
-from .edges import EVERY, Floats, Network, Places
+from .edges import EVERY, Floats, Network, Places, Where, squares, stretches
 from .tail import rarity
 
 ALARMS = 0.01  # probability of any false step in a whole history

@@ -37,10 +37,6 @@ class Link:
     record: ComparisonRecord
     reversed: bool = False
 
-    def log_ratio(self, outcome: Outcome) -> float:
-        """The logarithm of later ÷ earlier for a series."""
-        return -outcome.log_ratio if self.reversed else outcome.log_ratio
-
     @property
     def untouched(self) -> bool:
         """Whether the later commit runs no code that changed since the earlier one."""

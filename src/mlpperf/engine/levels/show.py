@@ -150,9 +150,8 @@ def notes(levels: Levels) -> list[str]:
                 f"Machine {host} contradicts the other comparisons in {contradicting} of "
                 f"{count(every, 'link')}, which were left out."
             )
-    if later := len(lineage) - 1 - levels.newest:
-        are = "commit has" if later == 1 else f"{later:,} commits have"
-        sentences.append(f"The newest {are} not been compared yet. Run `mlpperf backfill`.")
+    if later := not_compared(levels):
+        sentences.append(f"{later}. Run `mlpperf backfill`.")
     gaps = {series: [g for g in fit.gaps if g <= levels.newest] for series, fit in all_fits.items()}
     if unlinked := {series: places for series, places in gaps.items() if places}:
         number = len(set().union(*unlinked.values()))
@@ -181,6 +180,13 @@ def notes(levels: Levels) -> list[str]:
             f"{'is' if levels.others == 1 else 'are'} left out."
         )
     return sentences
+
+
+def not_compared(levels: Levels) -> str:
+    """How many commits have not been compared yet, without a full stop; empty if none."""
+    later = len(levels.lineage) - 1 - levels.newest
+    have = "commit has" if later == 1 else f"{later:,} commits have"
+    return f"The newest {have} not been compared yet" if later else ""
 
 
 def as_json(levels: Levels, patterns: Sequence[str] = ()) -> dict[str, Any]:

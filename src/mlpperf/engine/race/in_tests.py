@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import MlpperfError
+from ..statistics.blocks import quickest
 from ..statistics.intervals import Interval, ratio_interval
-from ..statistics.robust import quickest
 from ..words import times
 from ..worker.memory import without_collections
 from ..worker.rounds import FUNCTIONS, Turns

@@ -27,11 +27,11 @@ from ..machine.ceilings import floor_seconds
 from ..machine.machine import Bystanders
 from ..machine.timer import Floor
 from ..pool.process import TaskWorker
+from ..statistics.blocks import quickest
 from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import FEWEST, Interval, ratio_interval
 from ..statistics.pooling import pool
 from ..statistics.quantiles import student_quantile
-from ..statistics.robust import quickest
 from ..suites.pyproject import entries
 from ..worker import arrays, protocol
 from ..worker.contest import Contestant, Timing, prove

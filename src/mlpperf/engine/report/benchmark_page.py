@@ -11,16 +11,16 @@ from markupsafe import Markup
 from ..compare import SeriesDetails
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
-from ..levels.show import SeriesStep, machine_of, place
+from ..levels.show import SeriesStep, machine_of, not_compared, place
 from ..statistics.intervals import UNKNOWN, student_interval
 from ..statistics.verdicts import verdict_in
 from ..suites.series import Series
-from ..table import Anchor, Cell, Table
+from ..table import Anchor, Cell, Table, grouped
 from ..words import by_percent, count, plain
 from . import addresses
 from .blocks import Code, Page, Prose, Section, source
 from .comparison_page import seconds_shown, shown, sides
-from .draft import Draft, grouped
+from .draft import Draft
 from .events import WITHIN
 from .forest import Forest, Row
 from .gather import where_from
@@ -71,13 +71,12 @@ def _verdict(
             "Its level over the commits is not known, because no two commits of this branch have "
             f"been compared with a result for it; `mlpperf backfill` compares them.{plain(time)}"
         )
-    compared = levels.newest + 1
-    commits = count(compared, "commit")
-    if later := len(levels.lineage) - compared:
-        has = "commit has" if later == 1 else f"{later:,} commits have"
-        time += f" The newest {has} not been compared yet."
+    commits = count(levels.newest + 1, "commit")
+    if later := not_compared(levels):
+        time += f" {later}."
     if not fit.steps:
-        within = WITHIN * error_of(fit)
+        worst = fit.network.error[fit.network.measured].max(initial=0.0)
+        within = WITHIN * fit.factor * float(worst)
         known = f", within ±{100 * math.expm1(within):.1f} % for its least precise comparison"
         return f"No step along {commits}{known if within else ''}.{plain(time)}"
     last = max(fit.steps, key=lambda step: step.where.last)
@@ -87,12 +86,6 @@ def _verdict(
         f"{str(step.direction).capitalize()}, {step.change}, since {place(last, levels.lineage)} "
         f"({day(commit)}), the newest of {count(len(fit.steps), 'step')} along {commits}.{time}"
     )
-
-
-def error_of(fit: Fit) -> float:
-    """The error of the least precise comparison of a series; 0 if nothing had to be measured."""
-    measured = fit.network.error[fit.network.measured]
-    return fit.factor * float(measured.max()) if len(measured) else 0.0
 
 
 def _level(site: Draft, levels: Levels, series: Series, fit: Fit) -> list[Any]:

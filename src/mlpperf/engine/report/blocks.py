@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import inspect
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from markdown_it import MarkdownIt
@@ -22,8 +21,8 @@ from pygments.lexer import Lexer
 from pygments.lexers.diff import DiffLexer
 from pygments.lexers.python import PythonLexer
 
-from ...compiled import kernels_called
-from ...hotpath import Variant, as_given
+from ...hotpath import Variant
+from ..suites.show import code_of
 from ..table import Anchor, Cell, Table
 from ..words import plain
 from .figures import Figure
@@ -200,11 +199,8 @@ def story(text: str) -> Markup:
 
 
 def source(variant: Variant) -> Markup:
-    """The code of a variant, the kernels that it calls, and what prepares its arguments."""
-    code = "\n".join(_code(part) for part in (variant.fn, *kernels_called(variant.fn)))
-    if variant.prepare is not as_given:
-        code += "\n# not timed:\n" + _code(variant.prepare)
-    return highlighted(code)
+    """The code of a variant with all that it calls of the project, highlighted."""
+    return highlighted(code_of(variant))
 
 
 @lru_cache(maxsize=2)
@@ -217,11 +213,6 @@ def _highlighter(diff: bool) -> tuple[Lexer, HtmlFormatter[str]]:
 def highlighted(code: str, diff: bool = False) -> Markup:
     """Python or a diff, as HTML."""
     return Markup(highlight(code, *_highlighter(diff)))
-
-
-@lru_cache(maxsize=4096)
-def _code(function: Any) -> str:
-    return textwrap.dedent(inspect.getsource(function))
 
 
 def highlighting() -> str:

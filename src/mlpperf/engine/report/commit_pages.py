@@ -17,7 +17,7 @@ from ..words import SHORT, by_percent, count, plain, seconds
 from . import addresses
 from .blocks import Entry, Page, Prose, Section
 from .draft import Draft, Planned
-from .events import Event, by_commit
+from .events import Event
 
 PAGES_MOST = 2000  # commits with a page of their own, the newest
 DETAILS_MOST = 500  # of these, commits with their message and files, which git takes time for
@@ -48,7 +48,7 @@ class Details:
 
 def planned(site: Draft) -> list[Planned]:
     """The pages of the newest commits that changed anything."""
-    groups = dict(islice(by_commit(site.events).items(), PAGES_MOST))
+    groups = dict(islice(site.by_commit.items(), PAGES_MOST))
     details = _details([*groups][:DETAILS_MOST])
     older = dict(pairwise(groups))
     newer = {before: after for after, before in older.items()}

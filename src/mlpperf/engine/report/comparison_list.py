@@ -7,13 +7,13 @@ from typing import Any
 
 from ..compare import ComparisonRecord
 from ..history.curves import Points
-from ..table import Anchor, Badge, Cell, Table
+from ..table import Anchor, Badge, Cell, Table, grouped
 from ..words import SHORT, count, plain
 from . import addresses
 from .blocks import Commits, Page, Prose, Section
-from .chosen import changed_something
 from .comparison_page import sides, verdict_of
-from .draft import Draft, commits_of, grouped, none_yet
+from .draft import Draft, commits_of, none_yet
+from .gather import changed_something
 
 COMPARISONS_MOST = 200  # on the page
 OUTCOMES = {

@@ -12,17 +12,19 @@ from typing import Any
 from markupsafe import Markup
 
 from ..compare import (
+    Comparison,
     ComparisonDetails,
     ComparisonRecord,
-    Remarks,
     SeriesDetails,
     changed_packages,
+    detectable,
+    remark,
 )
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
 from ..table import Cell, Table
-from ..words import SHORT, count, plain, rounded, seconds
+from ..words import SHORT, count, plain, seconds
 from . import addresses
 from .blocks import Html, Page, Prose, Section
 from .causes_section import causes_section
@@ -66,9 +68,7 @@ def verdict_of(record: ComparisonRecord) -> str:
 def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[Series]) -> None:
     """The page of a comparison; `left_out` are the series that it skipped."""
     base, head = sides(record)
-    rows = ordered(
-        [_row(one, record.remarks.get(one.named.name, Remarks())) for one in record.series]
-    )
+    rows = ordered([_row(one, record.result) for one in record.series])
     file = addresses.comparison(record)
     name = file.removesuffix(".html")
     blocks: list[Any] = []
@@ -98,22 +98,27 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
     site.pages.append(Page(file, title, verdict, sections, "Compare", about))
 
 
-def _row(one: SeriesDetails, remarks: Remarks) -> Row:
+def _row(one: SeriesDetails, result: Comparison | None) -> Row:
     """A series of a comparison as a row."""
     kind, words = one.verdict_kind, [shown(one.verdict), *one.wrong.values()]
     if kind in ("more memory", "larger value"):
         words = [f"{kind}: {', '.join([*one.grown, one.risen]).strip(', ')}", *words]
-    if remarks.allowed:
-        words = [f"{remarks.allowed}: {remarks.because}", *words]
-    change = ratio_of(remarks.change or one.ratio)
+    change, remarks = ratio_of(one.ratio), ""
+    if result:
+        finding = result.findings[one.named]
+        remarks = remark(finding)
+        if finding.judgement.by_functions:
+            change = finding.change.median, finding.change.low, finding.change.high
+        if allowed := result.allowance(finding):
+            kind, words = allowed.word, [f"{allowed.word}: {allowed.because}", *words]
     return Row(
         plain(one.named.name),
         addresses.benchmark(one.named),
-        remarks.allowed or kind,
+        kind,
         plain("; ".join(filter(None, words))),
         change,
         _values(one, change[0]),
-        remark=plain(remarks.work),
+        remark=plain(remarks),
     )
 
 
@@ -185,10 +190,11 @@ def notes(record: ComparisonDetails) -> list[str]:
         fewest, most = (choose(one.processes for one in timed) for choose in (min, max))
         number = f"{fewest} to {most}" if fewest < most else f"{most}"
         processes = f"{number} process{'es' * (most > 1)}"
-        sentences.append(
-            f"{count(len(timed), 'benchmark')} timed{took}, each by {processes}. "
-            f"{_detectable(timed)}Changes below {100 * record.threshold:g} % are not reported."
-        )
+        sentences += [
+            f"{count(len(timed), 'benchmark')} timed{took}, each by {processes}.",
+            *detectable(known(one.detectable) for one in timed),
+            f"Changes below {100 * record.threshold:g} % are not reported.",
+        ]
     if record.selected:
         sentences.append(f"Only benchmarks that fit {', '.join(map(plain, record.selected))}.")
     if record.all_timed_because:
@@ -216,16 +222,6 @@ def _versions(site: Draft, record: ComparisonRecord) -> Table:
         about = site.about(commit) if commit else about
         rows.append([side, short(name), site.commit(commit) if commit else "–", about])
     return Table("Versions", ("version", "named", "commit", "message"), rows, text=range(4))
-
-
-def _detectable(timed: Sequence[SeriesDetails]) -> str:
-    """The slowdowns that this comparison would have reported, as a sentence."""
-    sizes = sorted(one.detectable for one in timed if one.detectable)
-    if not sizes:
-        return ""
-    half, most = (rounded(100 * sizes[int(share * (len(sizes) - 1))], 2) for share in (0.5, 0.9))
-    of_both = f"{half} % for half of the benchmarks, {most} % for nine in ten"
-    return f"Detectable slowdown: {of_both if half != most else f'{most} %'}. "
 
 
 def command(record: ComparisonDetails) -> str:

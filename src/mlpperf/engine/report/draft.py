@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -22,7 +22,7 @@ from ..history.records import Fields, Origin, Place
 from ..history.table import time
 from ..race.result import Result
 from ..suites.series import Series
-from ..table import Anchor, Badge, Cell, Table
+from ..table import Anchor, Badge, Cell, Table, grouped
 from ..words import SHORT, by_percent, count, plain
 from . import addresses
 from .blocks import Page, Prose, Section, sparkline
@@ -109,6 +109,11 @@ class Draft:
     def events(self) -> list[Event]:
         """What changed at which commit, the newest first."""
         return events_of(self.material)
+
+    @cached_property
+    def by_commit(self) -> dict[str, list[Event]]:
+        """The events of each commit."""
+        return grouped(self.events, lambda event: event.commit)
 
     @cached_property
     def lacks(self) -> list[Lack]:
@@ -221,14 +226,6 @@ def last_change(site: Draft, path: str, where: Place) -> Cell:
             text = f"{change.direction} {by_percent(change.ratio.median)}, {change.date:%Y-%m-%d}"
             return Badge(text, kind_of(change))
     return ""
-
-
-def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
-    """`items` by their `key`, in their order."""
-    groups: dict[Any, list[Any]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
 
 
 def none_yet(command: str) -> Prose:

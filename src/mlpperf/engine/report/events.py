@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ from ..history.listing import kind_of
 from ..history.listing import place as place_of
 from ..history.table import time
 from ..levels.edges import EVERY
+from ..levels.fitting import Fit
 from ..levels.gathering import Levels, Link, grown_between, wrong_at
 from ..levels.lineage import Commit
 from ..levels.show import SeriesStep, machine_of, place, steps
@@ -126,14 +127,6 @@ def events_of(material: Material) -> list[Event]:
     return sorted(events, key=lambda event: (-event.order, not event.worse, -event.size))
 
 
-def by_commit(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """The events of each commit, in their order."""
-    groups: dict[str, list[Event]] = {}
-    for event in events:
-        groups.setdefault(event.commit, []).append(event)
-    return groups
-
-
 # --- from comparisons ---
 
 
@@ -181,9 +174,7 @@ def _of_step(levels: Levels, one: SeriesStep) -> Event:
     step, fit = one.step, levels.fits[one.series]
     at = step.where.last if step.is_drift else step.where.first
     before, last = step.where.first - 1, len(levels.lineage) - 1
-    level = fit.levels(step.where.machine)
-    net = float(level[last] - level[before])
-    error = float(fit.errors(before, step.where.machine)[last])
+    net, known = moved(fit, before, last, step.where.machine)
     link = levels.across(step.where.first)
     return Event(
         *_about(levels.lineage[at]),
@@ -195,7 +186,7 @@ def _of_step(levels: Levels, one: SeriesStep) -> Event:
         *one.interval,
         machine="" if step.where.machine == EVERY else machine_of(step, levels),
         net=math.exp(net),
-        open=step.log_ratio > 0 and net > WITHIN * error,
+        open=step.log_ratio > 0 and net > 0 and known,
         compared=link.record if link else None,
     )
 
@@ -279,6 +270,13 @@ def _compared(levels: Levels) -> dict[object, range]:
         known = stretches.get(key, range(first, last))
         stretches[key] = range(max(first, known.start), min(last, known.stop))
     return stretches
+
+
+def moved(fit: Fit, first: int, last: int, machine: int = EVERY) -> tuple[float, bool]:
+    """The logarithm of the level at `last` ÷ that at `first`, and whether chance excludes that."""
+    levels, errors = fit.levels(machine), fit.errors(first, machine)
+    change = float(levels[last] - levels[first])
+    return change, abs(change) > WITHIN * float(errors[last])
 
 
 def newest(material: Material) -> tuple[str, datetime] | None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..calibrate.trials import DetectionRate
-from ..compare import Flame, Frame
+from ..compare import Flame, FlameFrame
 from ..history.fields import Bounds, known
 from ..race.result import Result
 from ..statistics.intervals import Interval
@@ -169,7 +169,7 @@ def detection(rates: Sequence[DetectionRate]) -> Figure:
 
 def icicle(flame: Flame) -> Figure:
     """Functions below their callers, as wide as the mean of both versions, coloured by change."""
-    frames = [Frame(-1, "a call", "", 1.0, known(flame.ratio.median))]
+    frames = [FlameFrame(-1, "a call", "", 1.0, known(flame.ratio.median))]
     frames += [msgspec.structs.replace(one, caller=one.caller + 1) for one in flame.frames]
     own = [(one.base + one.head) / 2 for one in frames]
     depths = [0] * len(frames)

@@ -14,7 +14,7 @@ from . import map_data, state
 from .blocks import Filters, Log, Page, Prose, Section
 from .commit_pages import entry, summary
 from .draft import NO_CHANGE, Draft, none_yet
-from .events import Event, by_commit
+from .events import Event
 
 COMMITS_MOST = 500  # in the list; the files have all
 LACKS_MOST = 50  # benchmarks that are not known well, on the page
@@ -38,7 +38,7 @@ def _verdict(site: Draft) -> str:
     m = site.material
     if m.levels is None and m.history is None:
         return state.without_history(site)
-    groups = by_commit(site.events)
+    groups = site.by_commit
     if not groups and (short := state.too_short(m)):
         return short
     if m.levels is not None:
@@ -53,7 +53,7 @@ def _verdict(site: Draft) -> str:
 
 
 def _log(site: Draft) -> Section:
-    groups = list(by_commit(site.events).values())
+    groups = list(site.by_commit.values())
     if site.material.levels is None and site.material.history is None:
         return Section("What changed", [none_yet("`mlpperf compare BASE` or `mlpperf backfill`")])
     if not groups:

@@ -10,11 +10,11 @@ from ..history.fields import inverse
 from ..history.records import Place
 from ..race.result import Result
 from ..race.show import share_of_ceiling, speedup
-from ..table import Badge, Cell, Table
+from ..table import Badge, Cell, Table, grouped
 from ..words import count, plain, times
 from . import addresses, state
 from .blocks import Page, Prose, Section
-from .draft import Draft, Lead, fastest, grouped, index_of, last_change, longest, measured_where
+from .draft import Draft, Lead, fastest, index_of, last_change, longest, measured_where
 from .gather import NO_RECORDS
 
 UNREADABLE_MOST = 50  # lines on the page
@@ -69,28 +69,15 @@ def _paths_section(site: Draft, where: Place) -> Section:
             middle, interval = speedup(best)
             at = "" if best.case == site.content.usual_case else f" at {best.case}"
             shown = [best.variant + at, f"{middle} ({interval})", share_of_ceiling(best)]
-        table_rows.append(
-            [
-                site.link(path, addresses.path(path)),
-                right,
-                *shown,
-                _line(site, path, where, best),
-                last_change(site, path, where),
-            ]
-        )
+        line, change = _line(site, path, where, best), last_change(site, path, where)
+        link = site.link(path, addresses.path(path))
+        table_rows.append([link, right, *shown, line, change])
     if where == site.material.places[0]:
         timed = {race.result.path for race in site.material.races}
-        for path in site.catalogue.values():
-            if path.name not in timed:
-                table_rows.append(
-                    [
-                        site.link(path.name, addresses.path(path.name)),
-                        "not timed yet",
-                        *["–"] * 3,
-                        "",
-                        "",
-                    ]
-                )
+        for path in site.catalogue:
+            if path not in timed:
+                link = site.link(path, addresses.path(path))
+                table_rows.append([link, "not timed yet", *["–"] * 3, "", ""])
     columns = (
         *("hot path", "still right?", "fastest"),
         *("speedup (95 % interval)", "of ceiling", "history", "last change"),

@@ -13,19 +13,20 @@ from markupsafe import Markup
 
 from ...hotpath import HotPath
 from ..history.changes import Change
-from ..history.curves import Curve, Floats, Points
-from ..history.listing import kind_of
+from ..history.curves import Floats, Points
+from ..history.listing import kind_of, place
 from ..history.races import RaceRecord
 from ..history.records import Fields, Place, finite
 from ..race.result import Result
 from ..race.show import proofs, races, speedup
-from ..words import SHORT, by_percent, count, plain
+from ..table import grouped
+from ..words import SHORT, by_percent, plain
 from . import addresses, figures
 from .addresses import file_name
 from .benchmark_page import levels_of
 from .blocks import Code, Curves, Page, Plot, Prose, Section, source, story
 from .commit_pages import changed
-from .draft import NO_CHANGE, Draft, commits_of, fastest, grouped, index_of, measured_where
+from .draft import NO_CHANGE, Draft, commits_of, fastest, index_of, measured_where
 
 
 def path_page(site: Draft, name: str) -> None:
@@ -45,9 +46,8 @@ def path_page(site: Draft, name: str) -> None:
         sections.append(_path_history(site, name, site.points[name]))
     sections.append(_how_to_read())
     title = path.title if path else name
-    newest = max(by_place, key=lambda where: max(r.time for r in by_place[where]), default=None)
-    here = [race.result for race in by_place.get(newest, ())]
-    verdict = _path_verdict(site, name, here)
+    newest = max(by_place.values(), key=lambda here: max(r.time for r in here), default=[])
+    verdict = _path_verdict(site, name, [race.result for race in newest])
     site.pages.append(Page(addresses.path(name), title, verdict, sections, ""))
 
 
@@ -77,7 +77,11 @@ def _code(path: HotPath) -> list[Code]:
     reference, *others = path.contestants
     groups = grouped(others, lambda variant: variant.fn)
     variants = [
-        (group[0].agreement.value, ", ".join(variant.name for variant in group), source(group[0]))
+        (
+            group[0].agreement.value,
+            ", ".join(variant.name for variant in group),
+            source(group[0]),
+        )
         for group in groups.values()
     ]
     return [Code([("reference", reference.name, source(reference)), *variants])]
@@ -135,7 +139,7 @@ def _curves(site: Draft, name: str, curves: Sequence[Points], changes: Sequence[
     assert site.material.history is not None
     subjects = site.material.history.subjects
     known = commits_of(curves)
-    number = {place: i for i, place in enumerate(known)}
+    number = {at: i for i, at in enumerate(known)}
     commits = [
         [plain(commit), f"{date:%Y-%m-%d}", plain(subjects.get(commit, ""))[:80]]
         for commit, date in known.values()
@@ -144,14 +148,15 @@ def _curves(site: Draft, name: str, curves: Sequence[Points], changes: Sequence[
     drawn = []
     for points in curves:
         about = points.curve
+        version = f"; version {about.version}" if about.version else ""
         curve: Fields = {
-            "place": plain(_place_name(about)),
+            "place": plain(place(about) + version),
             "source": about.source,
             "machine": plain(about.machine),
             "variant": plain(about.variant),
             "case": plain(about.case),
             "quantity": plain(about.quantity),
-            "at": [number[place] for place in points.places.tolist()],
+            "at": [number[at] for at in points.places.tolist()],
             "value": _short(points.value),
         }
         if not np.isnan(points.low).all():
@@ -186,13 +191,6 @@ def _numbers(points: Points) -> Iterator[Fields]:
 def _short(values: Floats) -> list[float | None]:
     """Five digits: no interval is narrower."""
     return [None if math.isnan(v) else float(f"{v:.5g}") for v in values.tolist()]
-
-
-def _place_name(about: Curve) -> str:
-    version = f"version {about.version}" if about.version else ""
-    shared = "" if about.threads is None else count(about.threads, "thread")
-    known = (about.device, shared, about.software, version)
-    return "; ".join([f"{about.source} on {about.machine}", *filter(None, known)])
 
 
 def _how_to_read() -> Section:

@@ -11,16 +11,16 @@ import numpy as np
 
 from ..compare import ComparisonRecord
 from ..history.changes import FEWEST
-from ..levels.fitting import Fit
 from ..levels.gathering import Levels
-from ..table import Anchor, Badge, Cell, Table
+from ..levels.show import not_compared
+from ..table import Anchor, Badge, Cell, Table, grouped
 from ..words import SHORT, by_percent, count, plain, some
 from .blocks import Facts, Log, Prose, Section, sparkline
 from .commit_pages import changed, entry
 from .comparison_list import listed
 from .comparison_page import verdict_of
-from .draft import Draft, grouped
-from .events import WITHIN, Event, by_commit, newest
+from .draft import Draft
+from .events import Event, moved, newest
 from .gather import Material
 from .knowledge import Known
 
@@ -110,8 +110,8 @@ def _state(site: Draft) -> Section:
         blocks.append(changed(site, every[:OPEN_MOST], title, dated=True))
     if release := _since_release(site.material.levels):
         blocks.append(Prose(plain(release)))
-    if site.material.levels and (later := _later(site.material.levels)):
-        blocks.append(Prose(later))
+    if site.material.levels and (later := not_compared(site.material.levels)):
+        blocks.append(Prose(f"{later}; `mlpperf backfill` compares what is missing."))
     return Section("The newest commit", blocks)
 
 
@@ -119,7 +119,7 @@ def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
     """Numbers at a glance."""
     levels = site.material.levels
     kind = "bad" if opened else "good"
-    changes = len(by_commit(site.events))
+    changes = len(site.by_commit)
     facts = [
         (
             f"{opened:,}",
@@ -156,8 +156,8 @@ def _since_release(levels: Levels | None) -> str:
     at, last = tagged[-1], len(levels.lineage) - 1
     slower = {}
     for series, fit in levels.fits.items():
-        change = float(fit.levels()[last] - fit.levels()[at])
-        if change > WITHIN * float(fit.errors(at)[last]):
+        change, known = moved(fit, at, last)
+        if change > 0 and known:
             slower[series.name] = change
     tag = levels.lineage[at].tags[0]
     if not slower:
@@ -167,17 +167,8 @@ def _since_release(levels: Levels | None) -> str:
     return f"Slower than at {tag}: {some(changes, NAMED)}."
 
 
-def _later(levels: Levels) -> str:
-    """The commits that were not compared yet, in a sentence; empty without any."""
-    later = len(levels.lineage) - 1 - levels.newest
-    if not later:
-        return ""
-    have, them = ("commit has", "it") if later == 1 else ("commits have", "them")
-    return f"{later:,} newer {have} not been compared yet; `mlpperf backfill` compares {them}."
-
-
 def _lately(site: Draft) -> Section:
-    groups = list(by_commit(site.events).values())
+    groups = list(site.by_commit.values())
     if not groups:
         return Section(
             "What changed lately", [Prose("No benchmark changed, as far as it was measured.")]
@@ -200,18 +191,19 @@ def _trends(levels: Levels) -> Section | None:
     for (_, path), items in grouped(
         levels.fits.items(), lambda item: (item[0].suite, item[0].path)
     ).items():
-        mean = np.mean([fit.levels()[: last + 1] for _, fit in items], axis=0)
-        ends = [_end(fit, last) for _, fit in items]
-        slower, faster = (sum(end == side for end in ends) for side in (1, -1))
+        fits = [fit for _, fit in items]
+        mean = np.mean([fit.levels()[: last + 1] for fit in fits], axis=0)
+        ends = [change for fit in fits for change, known in (moved(fit, 0, last),) if known]
+        slower, faster = sum(change > 0 for change in ends), sum(change < 0 for change in ends)
         name = plain(path)
         link = Anchor(name, f"history.html#{urlencode({'map.text': name})}")
-        moved = bool(np.ptp(mean))
+        differs = bool(np.ptp(mean))
         change = float(mean[-1] - mean[0])
         cells: list[Cell] = [
             link,
             f"{len(items):,}",
-            sparkline(np.exp(mean).tolist(), meaning) if moved else "unchanged",
-            by_percent(math.exp(change)) if moved else "–",
+            sparkline(np.exp(mean).tolist(), meaning) if differs else "unchanged",
+            by_percent(math.exp(change)) if differs else "–",
             Badge(f"{slower:,}", "bad") if slower else "–",
             Badge(f"{faster:,}", "good") if faster else "–",
         ]
@@ -226,14 +218,6 @@ def _trends(levels: Levels) -> Section | None:
     columns = ("group", "benchmarks", "trend", "change", "slower", "faster")
     table = Table(title, columns, [cells for _, cells in rows[:GROUPS_MOST]], text=(0, 2))
     return Section("Trends", [table])
-
-
-def _end(fit: Fit, last: int) -> int:
-    """Whether a series is slower now than at first (1), faster (-1), or neither (0)."""
-    change = float(fit.levels()[last] - fit.levels()[0])
-    if abs(change) <= WITHIN * float(fit.errors(0)[last]):
-        return 0
-    return 1 if change > 0 else -1
 
 
 # --- where and when ---

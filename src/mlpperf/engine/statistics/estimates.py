@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import ROW, SlowBlocks, Times, differ, quickest
 from .intervals import (
     CONFIDENCE,
     Interval,
@@ -19,8 +20,6 @@ from .intervals import (
     student_interval,
     walsh_averages,
 )
-from .robust import ROW, Times, quickest
-from .slow_blocks import SlowBlocks, differ
 
 # Standard deviation ÷ mean deviation of normal noise.
 DEVIATION_PER_MEAN_DEVIATION = math.sqrt(math.pi / 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -80,16 +81,21 @@ def print_page(path: HotPath) -> None:
 
 
 def _source(variants: Sequence[Variant], remark: str) -> RenderableType:
-    names, variant = ", ".join(v.name for v in variants), variants[0]
-    parts: list[Callable[..., object]] = [variant.fn, *kernels_called(variant.fn)]
-    code = "\n".join(map(_code, parts))
-    if variant.prepare is not as_given:
-        code += "\n# not timed:\n" + _code(variant.prepare)
+    names, code = ", ".join(v.name for v in variants), code_of(variants[0])
     if not console().is_terminal:
         return f"\n--- {names} ({remark})\n{code}"
     syntax = Syntax(code, "python", background_color="default", word_wrap=True)
     return Panel(syntax, title=names, subtitle=remark)
 
 
+def code_of(variant: Variant) -> str:
+    """The code of a variant, the kernels that it calls, and what prepares its arguments."""
+    code = "\n".join(map(_code, (variant.fn, *kernels_called(variant.fn))))
+    if variant.prepare is not as_given:
+        code += "\n# not timed:\n" + _code(variant.prepare)
+    return code
+
+
+@lru_cache(maxsize=4096)  # kernels, references and preparations are shared by many
 def _code(function: Callable[..., object]) -> str:
     return textwrap.dedent(inspect.getsource(function))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .causes import Causes, Effect, Explanation
+from .causes import Causes
 from .explain import BUDGET, explain
 from .records import changed_series, latest
 from .show import exit_code, markdown, record, sentences, text
@@ -10,8 +10,6 @@ from .show import exit_code, markdown, record, sentences, text
 __all__ = [
     "BUDGET",
     "Causes",
-    "Effect",
-    "Explanation",
     "changed_series",
     "exit_code",
     "explain",

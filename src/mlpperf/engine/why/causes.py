@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..compare.causes import Effect, Explanation
 from ..compare.flame import Flame
+from ..history.fields import Bounds
 from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, UNKNOWN, Interval
 from ..suites.series import THRESHOLD, Series
@@ -75,35 +77,6 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What some parts do to a series; `RecordedEffect` explains the fields."""
-
-    parts: tuple[str, ...]
-    change: Interval
-    alone: Interval
-    last: Interval
-    cause: bool
-    hunks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why a series changed; `RecordedExplanation` explains the fields."""
-
-    series: Series
-    whole: Interval
-    effects: tuple[Effect, ...] = ()
-    rest: Interval = UNKNOWN
-    together: float = 0.0
-    processes: int = 0
-
-    @property
-    def causes(self) -> list[Effect]:
-        """The effects that are causes."""
-        return [effect for effect in self.effects if effect.cause]
-
-
-@dataclass(frozen=True)
 class Causes:
     """The causes of the changes between two versions; `CausesRecord` explains the fields."""
 
@@ -159,23 +132,18 @@ def conclude(
         if cause:
             causes.append([one[0] for one in of_group])
         named = sorted(group)
-        effect = Effect(
-            tuple(map(str, named)),
-            mean.interval(),
-            alone.interval(),
-            last.interval(),
-            cause,
-            tuple(diff.hunk(part) for part in named[:HUNKS_MOST]) if cause else (),
-        )
+        hunks = [diff.hunk(part) for part in named[:HUNKS_MOST]] if cause else []
+        change, by_itself, at_last = (Bounds.of(one.interval()) for one in (mean, alone, last))
+        effect = Effect(list(map(str, named)), change, by_itself, at_last, cause, hunks)
         effects.append((abs(mean.log), effect))
     ordered = sorted(effects, key=lambda item: (not item[1].cause, -item[0]))
     return Explanation(
-        series,
-        Estimate(whole).interval(),
-        tuple(effect for _, effect in ordered),
-        Estimate(_difference(whole, causes)).interval(),
-        _together(diff, groups, measured, Estimate(whole).log, confidence),
-        len(processes),
+        **series._asdict(),
+        whole=Bounds.of(Estimate(whole).interval()),
+        effects=[effect for _, effect in ordered],
+        rest=Bounds.of(Estimate(_difference(whole, causes)).interval()),
+        together=_together(diff, groups, measured, Estimate(whole).log, confidence),
+        processes=len(processes),
     )
 
 

@@ -60,12 +60,8 @@ class Experiment:
     ) -> dict[Series, Blocks]:
         """The blocks of one process for each suite, by the seconds for each series.
 
-        Versions that cannot be timed are left out, and noted as `failing`.
-
-        Raises
-        ------
-        MlpperfError
-            If the base or the head cannot be timed.
+        Versions that cannot be timed are left out, and noted as `failing`; raises `MlpperfError` if
+        the base or the head is one.
         """
         blocks: dict[Series, Blocks] = {}
         wanted = dict.fromkeys(versions)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ...errors import MlpperfError
+from ..compare.causes import Explanation
 from ..compare.context import SIDES, Context
 from ..compare.dry_run import by_suite, dry_run, ran_in_both
 from ..pool.lock import alone
 from ..pool.pool import Pool
-from ..statistics.robust import ROW
+from ..statistics.blocks import ROW
 from ..suites.commands import COMMANDS
 from ..suites.series import Selection, Series
 from ..versions.parts import Diff, Parts, runs, split
@@ -21,7 +22,7 @@ from ..versions.scratch import scratch
 from ..words import count
 from ..worker.protocol import DryRun, Places
 from . import search
-from .causes import Causes, Explanation, conclude, versions_of
+from .causes import Causes, conclude, versions_of
 from .experiment import NOTHING, Blocks, Experiment
 from .samples import sampled
 
@@ -49,15 +50,13 @@ def explain(
 ) -> Causes:
     """Measure what each part of the difference between two versions does to some series.
 
+    Raises `MlpperfError` if the versions cannot be timed, or another comparison is running on this
+    machine.
+
     Parameters
     ----------
     series : those that changed, the most important ones first.
     budget : seconds for all processes that time.
-
-    Raises
-    ------
-    MlpperfError
-        If the versions cannot be timed, or another comparison is running on this machine.
     """
     start, warnings = time.perf_counter(), list[str]()
     commits = {side: getattr(pair, side).commit for side in SIDES}
@@ -73,7 +72,7 @@ def explain(
         except _UnknownError as reason:
             causes = replace(causes, unknown=str(reason))
         progress("where do the calls spend their time?")
-        ratios = {one.series: one.whole for one in causes.explanations}
+        ratios = {one.named: one.whole.interval for one in causes.explanations}
         flames = sampled(context, in_workers, sampling, ratios, apart=bool(causes.unknown))
     return replace(
         causes,
@@ -91,10 +90,7 @@ class _UnknownError(MlpperfError):
 def _by_parts(context: Context, causes: Causes, series: Sequence[Series], budget: float) -> Causes:
     """What each part does to the series, by versions that have some of the parts.
 
-    Raises
-    ------
-    _UnknownError
-        If these cannot be measured.
+    Raises `_UnknownError` if these cannot be measured.
     """
     pair = context.pair
     if pair.isolated:

@@ -16,12 +16,7 @@ def latest(folder: Path, pattern: str | None) -> tuple[ComparisonRecord, list[Se
     """The latest comparison recorded in `folder` that found a change, and what changed.
 
     Slower series come first, the largest change first; faster ones only if none is slower.
-    `pattern` fits their names.
-
-    Raises
-    ------
-    MlpperfError
-        If there is none.
+    `pattern` fits their names. Raises `MlpperfError` if there is none.
     """
     for record in reversed(comparisons(folder)[0]):
         if changed := _changed(record, pattern):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..compare.context import SIDES, Context
 from ..compare.dry_run import by_suite
-from ..compare.flame import Flame, Frame
+from ..compare.flame import Flame, FlameFrame
 from ..history.fields import Bounds
 from ..pool.process import DependentError
 from ..statistics.intervals import Interval, ratio_interval
@@ -88,7 +88,7 @@ def joined(series: Series, answers: Mapping[str, Sampled], ratio: Interval) -> F
     order = order[:FRAMES_MOST]
     places = {numbers[node]: place for place, node in enumerate(order)} | {-1: -1}
     frames = [
-        Frame(
+        FlameFrame(
             places[node[0]],
             node[2],
             f"{node[1]}:{lines[node]}",
@@ -97,5 +97,4 @@ def joined(series: Series, answers: Mapping[str, Sampled], ratio: Interval) -> F
         for node in order
     ]
     samples = {side: answers[side].samples for side in SIDES}
-    bounds = Bounds(ratio.median, ratio.low, ratio.high)
-    return Flame(**series._asdict(), ratio=bounds, samples=samples, frames=frames)
+    return Flame(**series._asdict(), ratio=Bounds.of(ratio), samples=samples, frames=frames)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
 from rich.console import Group, RenderableType
 
+from ..compare.causes import Effect, Explanation
 from ..compare.render import coded, escaped
 from ..lines import Line, Lines, sentence
 from ..statistics.intervals import Interval
 from ..table import Table
 from ..words import bounds, by_percent, count, plain, rounded, some
-from .causes import Causes, Effect, Explanation
+from .causes import Causes
 
 NAMED_MOST = 3  # parts in a sentence
 COLUMNS = ("change", "95 % interval", "added", "removed")
@@ -34,16 +34,15 @@ def sentences(causes: Causes) -> list[str]:
 
 
 def _sentence(one: Explanation) -> str:
-    whole = one.whole
-    head = f"{one.series.name}, {_change(whole)}"
+    head = f"{one.named.name}, {_change(one.whole.interval)}"
     if not one.causes:
         return f"{head}: no part of the change has a significant effect by itself."
     clauses = [
-        f"{some(effect.parts, NAMED_MOST)}, {by_percent(effect.change.median)}"
+        f"{some(effect.parts, NAMED_MOST)}, {by_percent(effect.change.interval.median)}"
         for effect in one.causes
     ]
     text = f"{head}: {'; '.join(clauses)}"
-    rest = max(abs(one.rest.low - 1), abs(one.rest.high - 1))
+    rest = max(abs(bound - 1) for bound in (one.rest.interval.low, one.rest.interval.high))
     if len(one.effects) > len(one.causes):
         text += f"; the rest is below {rounded(100 * rest, 2)} %" if math.isfinite(rest) else ""
     if one.together:
@@ -65,9 +64,9 @@ def _between(ratio: Interval) -> str:
 
 
 def _cells(effect: Effect) -> tuple[str, str, str, str]:
-    change = effect.change
+    change = effect.change.interval
     medians = (effect.alone.median, effect.last.median)
-    both = (by_percent(one) if math.isfinite(one) else "–" for one in medians)
+    both = ("–" if one is None else by_percent(one) for one in medians)
     return (by_percent(change.median), _between(change), *both)  # type: ignore[return-value]
 
 
@@ -83,14 +82,14 @@ def text(causes: Causes, samples: bool = True) -> RenderableType:
                 "parts of the change",
                 plain(some(effect.parts, 1)),  # short, so that the table fits a terminal
                 _cells(effect),
-                (effect.change.low, effect.change.median, effect.change.high)
-                if _between(effect.change)
-                else None,
+                (change.low, change.median, change.high) if _between(change) else None,
             )
             for effect in one.effects
+            for change in (effect.change.interval,)
         ]
-        kind = "bad" if one.whole.median > 1 else "good"
-        parts += [Lines(f"{one.series.name}, {_change(one.whole)}", kind, COLUMNS, lines), ""]
+        whole = one.whole.interval
+        kind = "bad" if whole.median > 1 else "good"
+        parts += [Lines(f"{one.named.name}, {_change(whole)}", kind, COLUMNS, lines), ""]
     for table in _tables(causes) if samples else ():
         parts += [table, ""]
     parts += [sentence(f"Warning: {one}", "dim") for one in causes.warnings]
@@ -113,7 +112,7 @@ def markdown(causes: Causes) -> str:
     for one in causes.explanations:
         rows = [(_label(effect), *_cells(effect)) for effect in one.effects]
         table = Table("", ("part", *COLUMNS), rows, text=(0,)).to_markdown(escaped)
-        summary = f"<details><summary>Causes: {escaped(one.series.name)}</summary>"
+        summary = f"<details><summary>Causes: {escaped(one.named.name)}</summary>"
         lines += ["", summary, "", table, ""]
         for effect in one.causes:
             lines += [
@@ -128,13 +127,7 @@ def markdown(causes: Causes) -> str:
 
 def record(causes: Causes) -> dict[str, Any]:
     """The causes as JSON can hold them."""
-    explanations = []
-    for one in causes.explanations:
-        about = asdict(one)
-        del about["series"]
-        explanations.append({**one.series._asdict(), **about})
-    flames = msgspec.to_builtins(causes.flames)
-    fields = {**vars(causes), "explanations": explanations, "flames": flames}
+    fields = msgspec.to_builtins(causes)
     return {**fields, "verdict": sentences(causes), "exit_code": exit_code(causes)}
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mlpperf.engine.statistics.blocks import SlowBlocks, differ
 from mlpperf.engine.statistics.estimates import RatioEstimate
-from mlpperf.engine.statistics.slow_blocks import SlowBlocks, differ
 
 ALARM = 0.001
 
