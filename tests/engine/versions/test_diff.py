@@ -359,6 +359,27 @@ def test_changes_that_cannot_be_followed_are_reported(
     assert bool(unsure(changed)) == bool(why)
 
 
+@pytest.mark.parametrize(
+    ("base", "followed"),
+    [
+        ("metaclass=Counting", False),
+        ("Counted", False),
+        ("ValueError", True),
+    ],
+)
+def test_a_method_more_cannot_be_followed_if_the_class_is_made_by_other_code(
+    base: str, followed: bool, tmp_path: Path
+) -> None:
+    made = "class Counting(type):\n    pass\n\nclass Counted(metaclass=Counting):\n    pass\n"
+    lawn = f"\nclass Lawn({base}):\n    def mow(self):\n        return 1\n"
+    changed = between(
+        tmp_path,
+        {"maps": MAPS + made, "streets": STREETS + lawn},
+        streets=f"{STREETS}{lawn}\n    def seed(self):\n        return 2\n",
+    )
+    assert bool(unsure(changed)) != followed
+
+
 def test_the_configuration_of_linters_is_no_change(tmp_path: Path) -> None:
     text = "[build-system]\nrequires = []\n[project]\nversion = '1'\n[tool.ruff]\nx = 1\n"
     base = {"pyproject.toml": text}

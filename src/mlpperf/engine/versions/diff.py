@@ -25,6 +25,7 @@ from .sources import (
     ANY_NAME,
     ANYTHING,
     IMPORTING,
+    MAKING,
     UNREADABLE,
     Lines,
     Outline,
@@ -141,7 +142,6 @@ def _changes(both: Trees, base: Version, head: Version) -> Changes:
     if both.missing:
         return Changes(f"the files of the submodule {both.missing} are not there")
     below = Path(os.path.relpath(base.root, base.whole))
-    # With the modules by which code asks for what is in a file.
     files: dict[str, set[str]] = {n: set() for n in both.differ if not both.harmless(n)}
     if why := next(filter(None, (_unfollowed(name, both) for name in files)), ""):
         return Changes(why)
@@ -224,12 +224,11 @@ class _Followed:
                 self._strings |= set(re.findall(r"\w+", Path(name).stem))
         if self._names or self._strings:
             self._spread()
-        named = self._names - DOCSTRINGS
-        self.effect.elsewhere |= bool(named or self.effect.unsure or self.effect.data)
+        effect = self.effect
+        effect.elsewhere |= bool(self._names - DOCSTRINGS or effect.unsure or effect.data)
 
     def _unsure(self, name: str, why: str) -> None:
-        shown = name.removeprefix(f"{PACKAGES}/")  # of an installed package
-        self.effect.unsure.setdefault(name, f"{shown} {why}")
+        self.effect.unsure.setdefault(name, f"{name.removeprefix(f'{PACKAGES}/')} {why}")
 
     def _bind(self, name: str, names: Iterable[str]) -> None:
         self._here.setdefault(name, set()).update(names)
@@ -263,8 +262,9 @@ class _Followed:
                     self._strings.add(part.name)
                 elif theirs.top != part.top:
                     self.effect.elsewhere = True
-                if part.opaque and (theirs is None or theirs.top != part.top):
-                    self._unsure(self._name, part.opaque)
+                why = part.opaque or (self._both.mentions(MAKING) and sides[side].around(part))
+                if why and (theirs is None or theirs.top != part.top):
+                    self._unsure(self._name, why)
 
     def _classes(self, sides: Mapping[str, Outline]) -> set[str]:
         """Compare the classes; the result are those that only one version has."""

@@ -32,6 +32,8 @@ ATTRIBUTE = {"getattr", "hasattr", "setattr", "attrgetter", "methodcaller", "__g
 ANYTHING, ANY_ATTRIBUTE = "*", "?"  # stand for every name that such a call may mean
 ANY = {ANYTHING: ANY_NAME, ANY_ATTRIBUTE: ATTRIBUTE}
 
+# Words of code that is run as a class is made, and may count or register what is in it.
+MAKING = {"__init_subclass__", "metaclass", "__prepare__", "__set_name__"}
 # Bases that ignore the annotations of a class, and register it nowhere.
 PLAIN_BASES = {*dir(builtins), "ABC", "Generic", "Protocol", "NamedTuple", "TypedDict", "Enum"}
 # Decorators that only wrap a function, and calls that only return a value.
@@ -86,6 +88,11 @@ class Outline:
     docs: Sequence[str] = ()
     types: Sequence[str] = ()
     mentions: frozenset[str] = frozenset()
+
+    def around(self, part: Part) -> str:
+        """Why it cannot be followed that the class around a part has it; empty if it can."""
+        classes = (one for one in self.parts if one.kind == "class")
+        return next((c.opaque for c in classes if f"{c.within}{c.name}." == part.within), "")
 
     def keyed(self, *kinds: str) -> dict[Key, Part]:
         """The parts of these kinds (or all) by what identifies them in both versions.
