@@ -252,7 +252,7 @@ def documented() -> dict[str, set[str]]:
     return fields
 
 
-# Older records lack these.
+# Older records lack these, or newer ones.
 LATER = {
     "comparisons": {
         "merge_base",
@@ -264,8 +264,8 @@ LATER = {
         "policy",
     },
     "races": {"processes", "share_error", "limit", "preparation"},
-    "ladders": {"ceiling", "over_ceiling", "parts"},
-    "growth": {"ceiling_per_sample"},
+    "ladders": {"ceiling", "over_ceiling", "parts", "over_floor"},
+    "growth": {"ceiling_per_sample", "floor_per_sample"},
     "trainings": {"setting", "in_force"},
     "gauntlet": {"unchanged", "untouched"},
 }

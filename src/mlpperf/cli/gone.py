@@ -15,8 +15,11 @@ INSTEAD = {
     ("backfill", "--scheduler"): "start backfill on each machine, with a range of its own, and "
     "exchange the records by mlpperf records",
     ("calibrate", "--against"): "python benchmarks/trackers.py in mlpperf's repository does so",
+    ("clusters", "--sample"): "the silhouette is averaged over 2,000 images",
+    ("clusters", "--scaler"): "images are scaled to length 1",
     ("compare", "--full"): "use --all",
     ("compare", "--same"): "use --all",
+    ("ladder", "--no-memory"): "use --quick, which measures no memory",
     ("race", "--prove"): "a race proves every variant anew, so leave it out",
     ("train", "--resume"): AGAIN,
     ("train", "--save"): AGAIN,

@@ -27,8 +27,10 @@ DIGITS = data.load("digits")
 COUNTS = list(range(10, 171, 10))
 
 
-def test_inertia_and_silhouette_are_what_they_should_be() -> None:
-    measured = measure(DIGITS, 20, seed=3, scaler=None, sample=300)
+def test_inertia_and_silhouette_are_what_they_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_counts, "SAMPLE", 300)
+    monkeypatch.setattr(cluster_counts, "SCALER", None)
+    measured = measure(DIGITS, 20, seed=3)
     transformer = ClusterDistances(20, random_state=3).fit(DIGITS.train_images)
     x = DIGITS.train_images.astype(np.float64)
     squares = np.square(x[:, None] - transformer.cluster_centers_).sum(axis=2)
@@ -41,28 +43,28 @@ def test_inertia_and_silhouette_are_what_they_should_be() -> None:
     assert measured["transform_seconds"] > 0
 
 
-def test_a_sample_in_one_cluster_has_no_silhouette() -> None:
+def test_a_sample_in_one_cluster_has_no_silhouette(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_counts, "SAMPLE", 5)
+    monkeypatch.setattr(cluster_counts, "SCALER", None)
     images = np.zeros((40, 4), np.uint8)
     images[0] = 255  # a cluster of its own, and not in the sample
     far = data.Dataset("far", images, np.zeros(40, np.uint8), images, np.zeros(40, np.uint8))
     seed = next(s for s in range(99) if 0 not in np.random.default_rng(s).permutation(40)[:5])
-    assert measure(far, 2, seed, None, sample=5)["silhouette"] is None
+    assert measure(far, 2, seed)["silhouette"] is None
 
 
 @pytest.mark.parametrize(
-    ("counts", "sample", "fragment"),
+    ("counts", "fragment"),
     [
-        ([], 50, "range is empty"),
-        ([0, 10], 50, "not 0"),
-        ([1], 50, "not 1"),
-        ([10, 1501], 50, "2 to 1500 clusters in the 1500 training samples of digits, not 1501"),
-        ([10], 1, "a sample of 2 to 1500 training samples, not 1"),
-        ([10], 1501, "not 1501"),
+        ([], "range is empty"),
+        ([0, 10], "not 0"),
+        ([1], "not 1"),
+        ([10, 1501], "2 to 1500 clusters in the 1500 training samples of digits, not 1501"),
     ],
 )
-def test_numbers_out_of_range(counts: list[int], sample: int, fragment: str) -> None:
+def test_numbers_out_of_range(counts: list[int], fragment: str) -> None:
     with pytest.raises(MlpperfError, match=fragment):
-        cluster_counts.check_counts(counts, DIGITS, sample)
+        cluster_counts.check_counts(counts, DIGITS)
 
 
 # --- the elbow ------------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ def test_rows_show_the_spread_over_the_seeds() -> None:
 
 # --- the command ----------------------------------------------------------------------------------
 
-QUICK = ("--data", "digits", "--from", "5", "--to", "15", "--step", "5", "--sample", "200")
+QUICK = ("--data", "digits", "--from", "5", "--to", "15", "--step", "5")
 
 
 def test_the_command_prints_and_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +155,7 @@ def test_the_command_prints_and_records(tmp_path: Path, monkeypatch: pytest.Monk
     with mock.patch.dict(os.environ):
         done = CliRunner().invoke(app, ["clusters", *QUICK, "--seeds", "2", "--records", "rec"])
     assert done.exit_code == 0, done.output
-    assert "silhouette of 200 training images" in done.stdout
+    assert "silhouette of 1,500 training images" in done.stdout
     assert "An elbow takes at least" in done.stdout
     lines = (tmp_path / "rec/clusters.jsonl").read_text("utf-8").splitlines()
     written = [json.loads(line) for line in lines]
@@ -189,8 +191,6 @@ def test_an_interrupted_sweep_keeps_what_is_finished(
         (["--from", "20", "--to", "10"], "the range is empty"),
         (["--step", "0"], "must be at least 1, not 0"),
         (["--seeds", "0"], "must be at least 1"),
-        (["--sample", "1"], "a sample of 2 to 1500"),
-        (["--scaler", "standart"], "did you mean standard"),
         (["--device", "gpu:0"], "which runs on the cpu, not gpu:0"),
     ],
 )

@@ -19,7 +19,6 @@ from mlpperf.articles.keras.models import (
     Convolution,
     Network,
     build,
-    compile_again,
 )
 from mlpperf.articles.keras.training import KerasEpoch, pipeline, stalls, train
 from mlpperf.errors import MlpperfError
@@ -114,15 +113,6 @@ def test_equal_seeds_start_and_end_equal() -> None:
     ends = [train(network, digits)[0].get_weights() for _ in range(2)]
     for a, b in zip(*ends, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-
-
-@needs_tensorflow
-def test_compiled_again_an_optimizer_starts_from_nothing() -> None:
-    model = build(MLP)
-    model.train_on_batch(np.ones((3, 784), np.float32), np.eye(10, dtype=np.float32)[:3])
-    assert int(model.optimizer.iterations) == 1
-    compile_again(model, MLP)
-    assert int(model.optimizer.iterations) == 0
 
 
 @needs_tensorflow

@@ -8,7 +8,7 @@ import typer
 
 from ...devices import use
 from ...engine.options import AsJson, Device, Records, Threads
-from ..options import Data
+from ..data.commands import Data
 from . import SECONDS_MAX, SEEDS, TARGETS
 
 

@@ -8,8 +8,8 @@ import typer
 
 from ...devices import use
 from ...engine.options import AsJson, Device, Records, Threads
-from ...errors import MlpperfError, check
-from ..options import Data
+from ...errors import MlpperfError
+from ..data.commands import Data
 
 
 def clusters(
@@ -17,12 +17,6 @@ def clusters(
     highest: Annotated[int, typer.Option("--to", help="Most clusters.")] = 170,
     step: Annotated[int, typer.Option(help="Step between numbers of clusters.")] = 10,
     seeds: Annotated[int, typer.Option(help="Runs for each number of clusters.")] = 3,
-    scaler: Annotated[
-        str, typer.Option(help="per_sample (each image to length 1), standard, or none.")
-    ] = "per_sample",
-    sample: Annotated[
-        int, typer.Option(help="Training images that the silhouette is averaged over.")
-    ] = 2_000,
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
@@ -35,25 +29,21 @@ def clusters(
     from ...engine.history.recording import Recording, json_text
     from . import show
     from .counts import check_counts, measure
-    from .features import SCALERS
     from .loading import load
     from .records import ClustersRecord
 
     if step < 1 or seeds < 1:
         raise MlpperfError(f"--step and --seeds must be at least 1, not {step} and {seeds}.")
-    check("scaler of images", [scaler], ["none", *SCALERS])
     recording = Recording("clusters", "clusters", records)
     loaded = load(data, progress=True)
     counts = range(lowest, highest + 1, step)
-    check_counts(counts, loaded, sample)
+    check_counts(counts, loaded)
     with terminal.progress() as bar:
         task = bar.add_task("", total=seeds * len(counts))
         for seed in range(seeds):
             for count in counts:
                 bar.update(task, description=f"{count} clusters, seed {seed}", refresh=True)
-                kind = None if scaler == "none" else scaler
-                result = measure(loaded, count, seed, kind, sample)
-                recording.add({"data": data, **result})
+                recording.add({"data": data, **measure(loaded, count, seed)})
                 bar.update(task, advance=1, refresh=True)
     if as_json:
         typer.echo(json_text(recording.written))

@@ -1,10 +1,12 @@
-"""The command `data`."""
+"""The command `data`, and the option of others that names a data set."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+Data = Annotated[str, typer.Option("--data", help="mnist, digits, synthetic:N or clusters:K.")]
 
 
 def data(

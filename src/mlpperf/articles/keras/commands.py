@@ -9,7 +9,7 @@ import typer
 from ...devices import tensorflow, use
 from ...engine.options import Device, Records, Threads
 from ...errors import check
-from ..options import Data
+from ..data.commands import Data
 
 
 def keras(

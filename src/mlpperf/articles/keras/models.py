@@ -130,12 +130,6 @@ def build(network: Network, pixels: int = 784, classes: int = 10) -> Any:
         penalty = keras.regularizers.L2(network.l2) if network.l2 else None
         model.add(layers.Dense(nodes, activation=network.activation, kernel_regularizer=penalty))
     model.add(layers.Dense(classes, activation=network.output))
-    compile_again(model, network)
-    return model
-
-
-def compile_again(model: Any, network: Network) -> None:
-    """Compile `model` with a new optimizer, whose moments and iterations start from nothing."""
     model.compile(
         optimizer=_optimizer(network),
         # For outputs by sigmoid, as the articles' MLPs have, Keras takes the inputs of the sigmoid
@@ -145,6 +139,7 @@ def compile_again(model: Any, network: Network) -> None:
         steps_per_execution=network.steps_per_execution,
         jit_compile=False,  # not "auto", with which Keras decides by the device
     )
+    return model
 
 
 def _optimizer(network: Network) -> Any:

@@ -9,7 +9,7 @@ import typer
 
 from ...devices import use
 from ...engine.options import Device, Records, Threads, options_of
-from ..options import Data
+from ..data.commands import Data
 from .settings import ARTICLE, Settings
 
 

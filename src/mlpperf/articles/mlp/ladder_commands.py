@@ -8,7 +8,7 @@ import typer
 
 from ...devices import use
 from ...engine.options import AsJson, Device, Records, Threads
-from ..options import Data
+from ..data.commands import Data
 from ..turns import QUICK_EPOCHS
 from .commands import settings_given
 
@@ -28,9 +28,6 @@ def ladder(
         bool,
         typer.Option("--quick", help=f"Train {QUICK_EPOCHS} epochs, and measure no memory."),
     ] = False,
-    memory: Annotated[
-        bool, typer.Option(help="Measure peak memory, in a fresh process for each rung.")
-    ] = True,
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
@@ -60,7 +57,7 @@ def ladder(
         with terminal.activity() as update:
             for now in climb(loaded, settings, rungs, epochs=count, progress=update):
                 standings = now
-            if memory and not quick:
+            if not quick:
                 for each in rungs:
                     update(f"memory of {each.name}")
                     memories[each.name] = peak_memory(each.name, batch_size, data)

@@ -9,7 +9,7 @@ import typer
 from ...devices import Setting, use
 from ...engine.options import AsJson, Device, Records, Threads
 from ...errors import MlpperfError
-from ..options import Data
+from ..data.commands import Data
 from ..turns import COMPILING_EPOCHS, QUICK_EPOCHS
 
 QUICK = QUICK_EPOCHS + COMPILING_EPOCHS

@@ -111,7 +111,7 @@ def planted(source: str, loops: Mapping[str, int]) -> str:
 def _comes_first(statement: ast.stmt) -> bool:
     """Whether it has to stand before any other: the docstring, and imports from the future."""
     future = isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
-    return future or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+    return future or _is_docstring(statement)
 
 
 def _first_statement(tree: ast.AST, line: int, name: str) -> ast.stmt | None:
