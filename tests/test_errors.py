@@ -15,7 +15,7 @@ from mlpperf.cli.app import app
 from mlpperf.cli.reports import _content
 from mlpperf.engine.pool.process import WorkerError, asked
 from mlpperf.engine.suites.catalogue import catalogue
-from mlpperf.errors import MlpperfError, missing
+from mlpperf.errors import MlpperfError, check, missing
 
 REQUIRED = [
     "numpy>=2",
@@ -38,6 +38,11 @@ def wanted(module: str, by: str) -> ModuleNotFoundError:
     with pytest.raises(ModuleNotFoundError) as raised:
         exec(f"raise ModuleNotFoundError('No module', name={module!r})", vars(importer))
     return raised.value
+
+
+def test_where_there_is_nothing_to_choose_the_sentence_says_so() -> None:
+    with pytest.raises(MlpperfError, match=r"^There is no extra 'fast'; there is none\.$"):
+        check("extra", ["fast"], [])
 
 
 @pytest.mark.usefixtures("requires")

@@ -52,7 +52,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> MlpperfError:
         lower[match]
         for match in get_close_matches(name[:SHOWN_MOST].lower(), lower, n=3, cutoff=0.4)
     ]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}."
+    there = f"there are {', '.join(choices)}." if choices else "there is none."
+    hint = f"did you mean {' or '.join(near)}?" if near else there
     what, *where = kind.partition(" in ")
     return MlpperfError(f"There is no {what} {shown(name)}{''.join(where)}; {hint}")
 

@@ -67,4 +67,6 @@ def _command(name: str, value: object) -> dict[str, Any]:
     package = words[0].removeprefix("import:")
     if package != words[0] and not all(map(str.isidentifier, package.split("."))):
         raise MlpperfError(f"{words[0]!r} names no package: import:PACKAGE is how that is written.")
+    if package != words[0] and words[1:]:
+        raise MlpperfError(f"{words[0]} takes no more words, such as {words[1]!r}.")
     return {**msgspec.to_builtins(one), "command": words}

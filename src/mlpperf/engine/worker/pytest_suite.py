@@ -14,13 +14,13 @@ import functools
 import os
 import re
 import sys
+import unittest
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.unittest import TestCaseFunction
 from greenlet import getcurrent, greenlet
 
 from .clocks import time
@@ -391,7 +391,8 @@ class _Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: Any) -> None:
         """The same for a method of a `TestCase`, which unittest calls."""
-        if isinstance(item, TestCaseFunction) and is_marked(item) and not takes_fixture(item):
+        is_method = issubclass(getattr(item, "cls", None) or object, unittest.TestCase)
+        if is_method and is_marked(item) and not takes_fixture(item):
             item.obj = functools.partial(self._as_a_whole, item.obj)
 
     def _as_a_whole(self, call: Callable[[], object]) -> None:
