@@ -82,6 +82,8 @@ def trials(
                 comparison = json.loads(done.stdout)
                 jsonschema.validate(comparison, json.loads(SCHEMA.read_text(encoding="utf-8")))
                 parts, verdict = first_cause(comparison), comparison["verdict"]
+                unknown = [one for one in comparison["trouble"] if "The causes" in one]
+                verdict = " ".join([verdict, *unknown])
             except (ValueError, jsonschema.ValidationError) as reason:
                 fault = str(reason).splitlines()[0]
             yield {

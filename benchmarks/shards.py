@@ -8,7 +8,8 @@ Without a clone, a project is made with equal code in three of four functions; t
 down by 3 to 20 %. In a clone, two commits are compared, or a loop is planted in a function that its
 benchmarks run. The long run has the budget of all shards together. It ends with 1 if fewer than
 99 % of the benchmarks have the same verdict. With `--equal`, the code of both versions is the same,
-in as many unions of shards and without a long run, and it ends with 1 if any raises an alarm.
+in as many unions of shards and without a long run, and it ends with 1 if any raises an alarm, or if
+most benchmarks were undecided.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from planting import KINDS, Clone
 
 Name = tuple[str, str, str]
 AGREE_LEAST = 0.99
+DECIDED = ("slower", "faster", "unchanged")
 SLOWDOWNS = (0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 10, 0, 0, 0, 20)  # in percent
 FUNCTION = """
 def work_{number}(n=1000):
@@ -80,28 +82,32 @@ def verdicts(output: str) -> dict[Name, str]:
     }
 
 
-def united(folder: Path, options: Sequence[str], shards: int, budget: float) -> dict[Name, str]:
-    """The verdicts of a comparison in shards."""
+def united(folder: Path, options: Sequence[str], shards: int, budget: float) -> str:
+    """The JSON of a comparison in shards."""
     with tempfile.TemporaryDirectory(prefix="shards-") as parts:
         for number in range(1, shards + 1):
             shard = ("--shard", f"{number}/{shards}", "--budget", f"{budget:g}")
             mlpperf(folder, *options, *shard, "--records", f"{parts}/{number}", ends=(0,))
         # What was judged is compared, although too little of the whole may have been.
-        return verdicts(mlpperf(folder, "merge", parts, "--format", "json", ends=(0, 1, 2)))
+        return mlpperf(folder, "merge", parts, "--format", "json", ends=(0, 1, 2))
 
 
 def equal(folder: Path, given: argparse.Namespace) -> int:
     """Count the unions of equal code that raise an alarm."""
-    alarms, judged = 0, 0
+    alarms, judged, every = 0, 0, 0
     options = ("compare", "HEAD", "HEAD", "--all", "--no-why")
     for number in range(given.equal):
-        union = united(folder, options, given.shards, given.budget)
-        slower = [name for name, verdict in union.items() if verdict == "slower"]
-        alarms, judged = alarms + bool(slower), judged + len(union)
-        about = ", ".join(" ".join(name) for name in slower) or "no alarm"
-        print(f"{number + 1}: {Counter(union.values())}; {about}", flush=True)
-    print(f"{alarms} of {given.equal} unions of equal code raised an alarm; {judged} verdicts.")
-    return int(alarms > 0)
+        output = united(folder, options, given.shards, given.budget)
+        counts, alarm = Counter(verdicts(output).values()), json.loads(output)["exit_code"] == 1
+        alarms, every = alarms + alarm, every + counts.total()
+        judged += sum(counts[verdict] for verdict in DECIDED)
+        told = ", ".join(f"{times} {verdict}" for verdict, times in counts.items())
+        print(f"{number + 1}: {told}; {'ALARM' if alarm else 'no alarm'}", flush=True)
+    print(
+        f"{alarms} of {given.equal} unions of equal code raised an alarm; {judged} of {every} "
+        "benchmarks were decided."
+    )
+    return int(alarms > 0 or judged < every / 2)
 
 
 def agreement(folder: Path, given: argparse.Namespace, slow: Collection[Name] | None) -> int:
@@ -113,16 +119,18 @@ def agreement(folder: Path, given: argparse.Namespace, slow: Collection[Name] | 
     seconds = f"{given.shards * given.budget:g}"
     format_ = ("--budget", seconds, "--format", "json")
     long = verdicts(mlpperf(folder, *options, *format_, ends=(0, 1, 2)))
-    union = united(folder, options, given.shards, given.budget)
+    union = verdicts(united(folder, options, given.shards, given.budget))
     pairs = {name: (long.get(name), union.get(name)) for name in long | union}
     differ = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-    opposed = [pair for pair in differ.values() if "undecided" not in pair]
+    decided = [pair for pair in pairs.values() if {*pair} <= {*DECIDED}]
+    opposed = [pair for pair in decided if pair[0] != pair[1]]
     for name, (one, other) in differ.items():
         print(f"{' '.join(name)}: {one} in one run, {other} in shards")
     agree = 1 - len(differ) / len(pairs)
     print(
         f"{100 * agree:.1f} % of {len(pairs)} benchmarks have the same verdict in one run and in "
-        f"{given.shards} shards; {len(opposed)} have verdicts that exclude each other."
+        f"{given.shards} shards. Of {len(decided)} that were decided both times, {len(opposed)} "
+        "have verdicts that exclude each other."
     )
     if slow is not None:
         false = [

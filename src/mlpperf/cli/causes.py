@@ -78,9 +78,11 @@ def explained(
     from ..engine.history.recording import Recording
     from ..engine.why import changed_series, record
 
-    slower = any(finding.slower and finding.processes for finding in result.regressions)
+    slower = [finding for finding in result.regressions if finding.slower]
     if not slower or result.interrupted or result.shard or wanted is False:
         return Explained()
+    if not any(finding.processes for finding in slower):
+        return Explained(sentence="The causes are unknown: a call takes too long to be timed.")
     left = result.budget - result.total
     if wanted is None and (left < SECONDS_LEAST or result.isolated):
         hint = "`mlpperf why` names the functions that made it slower."

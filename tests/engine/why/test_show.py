@@ -196,6 +196,11 @@ def test_a_slowdown_is_explained_with_what_is_left_of_the_budget(
     [
         ({"total": 90.0}, None, "`mlpperf why` names the functions that made it slower."),
         ({"findings": {}}, True, ""),
+        (
+            {"findings": {SERIES: Finding(SERIES, bound=1.5, judged=True)}},
+            True,
+            "The causes are unknown: a call takes too long to be timed.",
+        ),
         ({"interrupted": True}, True, ""),
         ({"isolated": "as asked"}, None, ""),
         ({}, False, ""),
