@@ -403,7 +403,7 @@ def test_a_base_that_is_gone_is_one_sentence(github: GitHub) -> None:
     sha = github.commit(IDLE, branch="one")
     code, log = github.compare(sha, "gone")
     assert code == 2
-    assert "mlpperf: There is no commit 'origin/gone' here; see git log --all." in log
+    assert "mlpperf: There is no commit 'origin/gone' here; did you mean 'origin/one'?" in log
     assert "is empty: the comparison ended without a result." in log
 
 

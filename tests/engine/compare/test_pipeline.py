@@ -247,7 +247,7 @@ def test_noise_beyond_all_bounds_is_undecided() -> None:
         assert re.fullmatch(
             r"undecided: anything within ±\d+ % is possible", str(finding.judgement)
         ), str(finding.judgement)
-    assert "10 of 10 benchmarks" in render.verdict(result)
+    assert "none of 10 benchmarks" in render.verdict(result)
 
 
 def test_the_screening_alone_never_decides() -> None:

@@ -41,6 +41,7 @@ LACKS = "lacks what such a record has"
 OWN: tuple[type[Origin], ...] = (RaceRecord, ComparisonRecord, CalibrationRecord, DevicesRecord)
 EVERY = [*OWN, *CONTENT.kinds]
 OPTIONAL = ("schema", "setting", "in_force")
+NOT_READ = {"over_floor", "floor_per_sample"}  # as docs/records.md says of the format's changes
 ORIGIN = [name for name in Origin.__struct_fields__ if name not in OPTIONAL]
 
 
@@ -78,7 +79,7 @@ def test_real_lines_of_every_kind_are_read(kind: type[Origin], tmp_path: Path) -
         assert isinstance(record, kind), record
         assert record.place.machine.startswith(fields["machine"]["host"])
         values = msgspec.json.decode(msgspec.json.encode(record))
-        for name in ORIGIN if kind in OWN else fields:
+        for name in ORIGIN if kind in OWN else fields.keys() - NOT_READ:
             assert values[name] == fields[name], name
 
 
