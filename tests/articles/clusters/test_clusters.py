@@ -30,7 +30,7 @@ from mlpperf.articles.mlp.in_place import InPlace
 from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
 from mlpperf.articles.mlp.rungs import BatchCosts, Step0
 from mlpperf.articles.mlp.settings import Settings
-from mlpperf.articles.mlp.training import RUNGS, Run, resume, samples_of
+from mlpperf.articles.mlp.training import RUNGS, Run, samples_of
 from mlpperf.errors import MlpperfError
 from mlpperf.parallel import in_parallel
 from mlpperf.paths import cluster_distances as page
@@ -410,13 +410,9 @@ def test_a_rung_that_loses_a_distance_is_detected(distances: data.Features, trut
         check(LastDistanceLost, distances, truth)
 
 
-def test_a_run_on_distances_learns_and_goes_on(distances: data.Features, tmp_path: Path) -> None:
-    path = tmp_path / "w.npz"
+def test_a_run_on_distances_learns(distances: data.Features) -> None:
     run = Run(distances, replace(SETTINGS, learning_rate=0.01, epochs=20), InPlace)
     for _ in range(20):
         run.epoch()
     assert run.history[-1].test_accuracy is not None
     assert run.history[-1].test_accuracy > 0.9
-    run.save(path)
-    again = resume(path, load("clusters:30:digits"), epochs=21)
-    assert again.epoch().cost == run.epoch().cost

@@ -48,6 +48,7 @@ def test_what_is_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = threading.Thread(target=done.wait)
     try:
         assert differing(lambda: gc.set_threshold(5)) == {"the garbage collector"}
+        gc.set_threshold(*threshold)  # each look at all modules takes seconds otherwise
         assert differing(lambda: sys.setswitchinterval(1.0)) == {"the switch interval"}
         assert differing(lambda: logger.setLevel(logging.DEBUG)) == {"loggers"}
         assert differing(lambda: gc.callbacks.append(print)) == {"the garbage collector"}
