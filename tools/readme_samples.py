@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,15 +24,10 @@ NAMES = {
 }
 
 
-# What a race printed as long as it took over proofs of an earlier command.
-GONE = re.compile(r"\n\d+ proofs kept .*$")
-
-
 def sample(name: str, folder: Path) -> str:
     """A command, its last recorded output, and where it ran if that matters."""
     last = [record for record in lines(folder, "samples") if record["name"] == name][-1]
-    printed = GONE.sub("", last["printed"])
-    block = f"```console\n$ {last['command']}\n{printed}\n```"
+    block = f"```console\n$ {last['command']}\n{last['printed']}\n```"
     return f"{block}\n\n{where(last)}" if NAMES[name] else block
 
 
