@@ -324,3 +324,18 @@ def test_benchmarks_are_collected_by_the_names_of_another_configuration(tmp_path
         "speed/bench_b.py::bench_it",
         "speed/bench_b.py::BenchTown::bench_two",
     }
+
+
+def test_a_function_that_only_tests_can_call_is_no_benchmark(tmp_path: Path) -> None:
+    helper = "def bench_text(benchmark, text): benchmark(len, text)\n\n\n"
+    test = "def test_it(benchmark): bench_text(benchmark, 'town')\n"
+    assert looked(tmp_path, {"test_a.py": helper + test}) == ({"test_a.py::test_it"}, {})
+
+
+def test_a_benchmark_whose_fixture_is_missing_is_named_where_it_is_configured(
+    tmp_path: Path,
+) -> None:
+    own = "[pytest]\npython_functions = bench_*\n"
+    bench = "def bench_text(benchmark, text): benchmark(len, text)\n"
+    series, _ = looked(tmp_path, {"pytest.ini": own, "test_a.py": bench})
+    assert series == {"test_a.py::bench_text"}

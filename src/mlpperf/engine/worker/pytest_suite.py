@@ -31,7 +31,7 @@ from .protocol import Names
 from .runner import Runner
 from .scenes import Scene
 from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
-from .timed_items import is_marked, is_timed, takes_fixture
+from .timed_items import BENCH, is_marked, is_timed, takes_fixture
 from .wording import Tee, conftest_in, in_one_line, with_remedy
 
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
@@ -293,7 +293,7 @@ class _Plugin:
         config.option.benchmark_only = config.option.benchmark_enable = True
         config.option.benchmark_skip = config.option.benchmark_disable = False
         config.option.codspeed = True
-        config.addinivalue_line("python_functions", "bench")
+        config.addinivalue_line("python_functions", BENCH)
         config.addinivalue_line("python_classes", "Bench")
         for mark in ("benchmark", "codspeed_benchmark"):
             config.addinivalue_line("markers", f"{mark}: timed, by its fixture or as a whole")

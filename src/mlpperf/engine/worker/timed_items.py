@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from inspect import getattr_static
 from types import CodeType, ModuleType
 from typing import Any
@@ -12,13 +13,14 @@ from typing import Any
 FIXTURES = ("benchmark", "codspeed_benchmark", "benchmark_weave")
 MARKS = ("benchmark", "codspeed_benchmark")
 WORD = re.compile("benchmark|codspeed", re.IGNORECASE)
+BENCH = "bench"  # how functions begin that are collected, whatever the project calls its tests
 DYNAMICALLY = ("getfixturevalue", "getfuncargvalue")
 DEEPEST = 2  # how far functions are followed to others that they use
 
 
 def is_timed(item: Any) -> bool:
     """Whether a test is: marked, or with one of the fixtures, by itself or through others."""
-    return is_marked(item) or takes_fixture(item)
+    return (is_marked(item) or takes_fixture(item)) and not is_helper(item)
 
 
 def is_marked(item: Any) -> bool:
@@ -38,6 +40,21 @@ def takes_fixture(item: Any) -> bool:
     functions += [one.func for several in defined.values() for one in several]
     parameters = repr(getattr(getattr(item, "callspec", None), "params", ""))
     return _asks(functions, getattr(item, "cls", None), parameters)
+
+
+def is_helper(item: Any) -> bool:
+    """Whether a function begins as benchmarks do, but is there for tests to call.
+
+    The project's configuration does not collect it, and no fixture gives one of its arguments.
+    """
+    about, name = getattr(item, "_fixtureinfo", None), getattr(item, "originalname", "")
+    if about is None or not name.startswith(BENCH):
+        return False
+    own = list(item.config.getini("python_functions"))
+    own.remove(BENCH)
+    if any(name.startswith(pattern) or fnmatchcase(name, pattern) for pattern in own):
+        return False
+    return not {"request", *about.name2fixturedefs}.issuperset(about.argnames)
 
 
 def _asks(functions: Sequence[Any], owner: type | None, parameters: str) -> bool:
