@@ -85,11 +85,14 @@ def _has(repository: str, commit: str, into: Path) -> bool:
 
 
 def _pins(listed: bytes) -> dict[str, str]:
-    """The commit of each submodule by its path, from the output of `git ls-files --stage`."""
+    """The commit of each submodule by its path, from the output of `git ls-files --stage`.
+
+    With `-t` or without it.
+    """
     pins = {}
     for entry in _entries(listed):
         about, _, name = entry.partition("\t")
-        mode, hash, _ = about.split()
+        *_, mode, hash, _ = about.split()
         if mode == "160000":
             pins[name] = hash
     return pins
@@ -130,13 +133,13 @@ def copy_tree(folder: Path, into: Path) -> Missing:
 
 
 def _copied(folder: Path, into: Path) -> Missing:
-    listed = git("ls-files", "-z", "--stage", folder=folder)
+    listed = git("ls-files", "-z", "--stage", "-t", folder=folder)
     tracked = [entry.partition("\t")[2] for entry in _entries(listed)]
     others = _entries(git("ls-files", "-z", "--others", "--exclude-standard", folder=folder))
     pins = _pins(listed)
     real: dict[Path, bool] = {folder: True}  # whether the path of a folder has no links
     missing: Missing = {}
-    _write_sparse(folder, into)
+    _write_sparse(listed, folder, into)
     for name in dict.fromkeys([*tracked, *_without_environments(others, tracked)]):
         source, target = folder / name, into / name
         try:
@@ -163,11 +166,10 @@ def _copied(folder: Path, into: Path) -> Missing:
     return missing
 
 
-def _write_sparse(folder: Path, into: Path) -> None:
+def _write_sparse(listed: bytes, folder: Path, into: Path) -> None:
     """Write the files that a sparse checkout leaves out, which are not deleted."""
-    listed = _entries(git("ls-files", "-z", "-t", folder=folder))
-    names = [name for tag, _, name in (entry.partition(" ") for entry in listed) if tag == "S"]
-    absent = [name for name in names if not os.path.lexists(folder / name)]
+    left_out = (entry.partition("\t")[2] for entry in _entries(listed) if entry.startswith("S "))
+    absent = [name for name in left_out if not os.path.lexists(folder / name)]
     if absent:
         options = ("-z", "--stdin", "--ignore-skip-worktree-bits", f"--prefix={into}/")
         git("checkout-index", *options, folder=folder, stdin="".join(f"{n}\0" for n in absent))
