@@ -163,3 +163,13 @@ def test_commands_are_listed_where_they_concern_and_can_be_called_everywhere(
     listed = [f"Go odd{number}." in shown.out for number in range(len(LISTED) + 1)]
     assert listed == [*LISTED.values(), False]
     assert odd.out == "odd1\n"
+
+
+def test_an_extension_may_have_a_command_that_mlpperf_has_no_more(
+    site: Path, mlpperf: Mlpperf
+) -> None:
+    text = "EXTENSION = Extension(1, NAME, commands={'devices': NAME + '.commands:go'})"
+    files = {"__init__.py": MODULE.format(text), "commands.py": COMMAND.format("on")}
+    install(site, "lights", "lights = lights:EXTENSION", files)
+    (done,) = mlpperf("devices")
+    assert (done.code, done.out) == (0, "on\n")

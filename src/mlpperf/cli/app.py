@@ -59,7 +59,8 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.commands:
             self._add(extensions.installed())
-        refuse_command(cmd_name)
+        if cmd_name not in self.commands:
+            refuse_command(cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def _add(self, whose: Iterable[Extension]) -> None:
