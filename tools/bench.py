@@ -7,6 +7,8 @@ The ladder trains 6 epochs of each rung here; `mlpperf ladder` trains all 35 and
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from collections.abc import Sequence
 
 from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.show_ladder import sentence
+from mlpperf.cli.main import main as mlpperf
 from mlpperf.engine.history.reading import read_records
 from mlpperf.engine.history.records import records_folder
 
@@ -27,28 +30,39 @@ PARTS = {
 
 def main(of_race: Sequence[str] = ()) -> int:
     """Run the parts in turn, the race with more options; stops at the first that fails."""
-    start, proven = time.monotonic(), ""
+    start, printed = time.monotonic(), io.StringIO()
     for number, (title, arguments) in enumerate(PARTS.items(), 1):
         passed = time.monotonic() - start
         print(f"\n── {number} of {len(PARTS)}, {passed:.0f} s ── {title}", flush=True)
-        more = of_race if arguments == ["race"] else ()
-        command = [sys.executable, "-m", "mlpperf", *arguments, *more]
-        # A proof prints only sentences; the tables of the others are as wide as the terminal.
-        out = subprocess.PIPE if arguments == ["verify"] else None
-        done = subprocess.run(command, stdout=out, text=True, check=False)
-        if out:
-            print(done.stdout, end="", flush=True)
-            proven = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
-        if done.returncode:
-            return done.returncode
+        # Proof and race share this process, in which the race proves nothing again.
+        if arguments == ["verify"]:  # prints only sentences; a table is as wide as the terminal
+            with contextlib.redirect_stdout(printed):
+                code = here(arguments)
+            print(printed.getvalue(), end="", flush=True)
+        elif arguments == ["race"]:
+            code = here([*arguments, *of_race])
+        else:
+            command = [sys.executable, "-m", "mlpperf", *arguments]
+            code = subprocess.run(command, check=False).returncode
+        if code:
+            return code
     rungs = [r for r in read_records(records_folder(), RungRecord) if isinstance(r, RungRecord)]
     newest = [r for r in rungs if r.time == rungs[-1].time]
     print(f"\n── Done in {time.monotonic() - start:.0f} s")
-    print(f"Proven: {proven}")
+    print(f"Proven: {printed.getvalue().strip().splitlines()[-1]}")
     print(f"Gained: {sentence(newest)}")
     print(f"Look: open {records_folder() / 'report' / 'index.html'}, or run `mlpperf list`.")
     return 0
 
 
+def here(arguments: Sequence[str]) -> int:
+    """Run a command in this process; its exit code."""
+    sys.argv[1:] = arguments
+    try:
+        mlpperf()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(tuple(sys.argv[1:])))

@@ -20,6 +20,7 @@ from typer.main import get_command
 from mlpperf.cli.app import app
 from mlpperf.cli.command_given import PANELS
 from mlpperf.engine.race import race
+from mlpperf.engine.worker import contest
 
 ROOT = Path(__file__).parents[2]
 
@@ -204,6 +205,24 @@ def test_race_times_nothing_wrong_and_prints_its_records(
     assert wrong["verdict"] == "wrong"
     assert wrong["seconds"] is None
     assert "tripled" in wrong["wrong"]
+
+
+def test_a_process_that_has_proven_a_variant_does_not_prove_it_again(
+    project: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has(project, "quick:PATHS")
+    proven: list[str] = []
+    real = contest.prove
+
+    def prove(path: Any, case: Any, variants: Any) -> Any:
+        proven.extend(f"{path.name}/{variant.name}/{case.name}" for variant in variants)
+        return real(path, case, variants)
+
+    monkeypatch.setattr(contest, "prove", prove)
+    assert command("verify", "right", "--case", "batch-5").exit_code == 0
+    assert proven == ["right/scaled/batch-5"]
+    assert command("race", "right", "--budget", "0.01").exit_code == 0
+    assert proven == ["right/scaled/batch-5", "right/scaled/batch-8"]
 
 
 def test_a_race_of_several_paths_is_short_unless_all_of_it_is_wanted(

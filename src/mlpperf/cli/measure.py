@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ..engine.race.result import Result
+    from ..engine.worker.contest import Contestant
     from ..hotpath import Case, HotPath, Variant
 
     Work = tuple[HotPath, Case, list[Variant]]
@@ -33,6 +34,7 @@ Backends = Annotated[
     list[str] | None,
     typer.Option("--backend", help="Only variants in numpy, numba or tensorflow; repeatable."),
 ]
+_PROVED: dict[tuple[HotPath, Case, Variant], Contestant] = {}
 
 
 def list_() -> None:
@@ -78,7 +80,6 @@ def verify(
     from ..agreement import Proof, WrongResultError
     from ..engine import terminal
     from ..engine.race import show as tables
-    from ..engine.worker.contest import prove
 
     usual = _usable(["numpy", "numba", "tensorflow"])
     work = _work(paths, case, variant, backend or usual)
@@ -86,7 +87,7 @@ def verify(
     with terminal.progress() as bar:
         for path, case_, variants in _steps(bar, work):
             try:
-                outcomes = [c.wrong or c.proof for c in prove(path, case_, variants)]
+                outcomes = [c.wrong or c.proof for c in _proved(path, case_, variants)]
             except WrongResultError as reason:  # of the reference
                 outcomes = [str(reason)] * len(variants)
             for contestant, outcome in zip(variants, outcomes, strict=True):
@@ -141,7 +142,6 @@ def race(
     from ..engine.race.race import BUDGET, Contest, check_budget, run, written
     from ..engine.versions.scratch import scratch
     from ..engine.words import percentage
-    from ..engine.worker.contest import prove
 
     seconds = BUDGET if budget is None else budget
     check_budget(seconds)
@@ -164,7 +164,7 @@ def race(
         try:
             with terminal.progress() as bar:
                 for path, case_, variants in _steps(bar, work):
-                    proven = prove(path, case_, variants)
+                    proven = _proved(path, case_, variants)
                     contests.append(written(path, case_, proven, inputs))
                 task = bar.add_task("", total=None)
                 timings = run(contests, inputs, budget=seconds, precision=wanted)
@@ -239,6 +239,15 @@ def _work(
     if Setting.current().device != "cpu" and not needed <= {"tensorflow"}:
         raise MlpperfError(f"NumPy and Numba run on the cpu, not on {Setting.current().device}.")
     return work
+
+
+def _proved(path: HotPath, case: Case, variants: Sequence[Variant]) -> list[Contestant]:
+    """As `prove`; of these, nothing is proven twice in a process, in which no code changes."""
+    from ..engine.worker.contest import prove
+
+    if new := [one for one in variants if (path, case, one) not in _PROVED]:
+        _PROVED.update({(path, case, one.variant): one for one in prove(path, case, new)})
+    return [_PROVED[path, case, variant] for variant in variants]
 
 
 def _steps(bar: Progress, work: Sequence[Work]) -> Iterator[Work]:
