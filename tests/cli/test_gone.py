@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.cli.gone import COMMANDS, INSTEAD
+from mlpperf.cli.gone import BY_NAME, COMMANDS, INSTEAD
 
 
 @pytest.mark.parametrize(("of", "option"), INSTEAD)
@@ -27,3 +27,10 @@ def test_an_option_that_never_was_is_refused_as_usual(command: Callable[..., Any
     done = command("compare", "--prove")  # of another command
     assert done.exit_code == 2
     assert "No such option: --prove" in done.output
+
+
+@pytest.mark.parametrize("of", BY_NAME)
+def test_a_benchmark_is_named_without_an_option(of: str, refused: Callable[..., str]) -> None:
+    assert refused(of, "--series", "walk") == (
+        f"mlpperf: Name the benchmark without --series: mlpperf {of} NAME.\n"
+    )

@@ -1,4 +1,4 @@
-"""Commands and options of earlier versions that are gone, and what to do instead."""
+"""What to do instead of a command or an option that is gone, or that only other commands have."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ INSTEAD = {
     ("train", "--save"): AGAIN,
     ("train", "--weights"): AGAIN,
 }
+BY_NAME = ("accept", "bisect", "history", "why")  # which --series would only repeat
 
 
 def gone(error: Exception) -> MlpperfError | None:
-    """The sentence about an option that `error` does not know; None for any other error."""
+    """The sentence about an option that `error` does not know, if there is something to do."""
     context = getattr(error, "ctx", None)
     command = context.command.name if context else ""
     option = getattr(error, "option_name", "")
     if instead := INSTEAD.get((command, option)):
         return MlpperfError(f"{option} of {command} is gone: {instead}.")
+    if option == "--series" and command in BY_NAME:
+        return MlpperfError(f"Name the benchmark without --series: mlpperf {command} NAME.")
     return None
 
 
