@@ -351,8 +351,6 @@ def test_a_hostile_pull_request_is_text(github: GitHub) -> None:
     ("files", "why"),
     [
         ({"comparison.json": '{"schema": 1, "kind": "comp'}, "is not a whole comparison as this v"),
-        ({"comparison.json": ""}, "is empty: the comparison ended without a result"),
-        ({"comparison.json": '{"schema": 2}'}, "is not a whole comparison as this version"),
         ({"comment.md": "a comment"}, "filename not matched"),
     ],
 )
@@ -374,12 +372,14 @@ def test_a_damaged_artifact_is_a_comment_that_says_so(
 def test_a_run_without_a_result_replaces_the_comment_of_before(github: GitHub) -> None:
     sha = git(github.clone, "rev-parse", "HEAD")
     github.pull(sha, "b")
+    user = {"login": "github-actions[bot]"}
+    before = {"id": 3, "user": user, "body": "<!-- mlpperf -->\nA result"}
+    (github.state / "comments.json").write_text(json.dumps([before]))
     code, log = github.comment(sha, "b")
     assert code == 2
     assert "::error::The run has no result" in log
-    assert len(github.comments) == 1
-    github.comment(sha, "b")
-    assert len(github.comments) == 1
+    (comment,) = github.comments
+    assert f"There is no result for commit {sha[:10]}" in comment
 
 
 def test_a_result_of_another_commit_is_refused(github: GitHub, result: dict[str, Any]) -> None:
@@ -480,3 +480,17 @@ def test_the_version_that_wrote_them_is_in_them(github: GitHub) -> None:
 )
 def test_bad_input_is_one_sentence(refused: Any, words: list[str], why: str) -> None:
     assert why in refused("comment", *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "is empty: the comparison ended without a result"),
+        ('{"schema": 2}', "is not a whole comparison as this version"),
+    ],
+)
+def test_a_file_without_a_comparison_is_refused(
+    refused: Any, tmp_path: Path, text: str, why: str
+) -> None:
+    (tmp_path / "comparison.json").write_text(text)
+    assert why in refused("comment", "comparison.json")
