@@ -109,7 +109,11 @@ def task() -> Task:
     return Task(synthetic(BATCH), SMALL)
 
 
-@pytest.mark.parametrize("peer", [available(p) for p in PEERS])
+# A graph is compiled for every size of a batch: this one's for a shorter last one, too, below.
+XLA = peer_named("tf_epoch_xla")
+
+
+@pytest.mark.parametrize("peer", [available(p) for p in PEERS if p != XLA])
 def test_after_ten_steps_every_peer_has_the_weights_of_step_0(peer: Peer, task: Task) -> None:
     agree(trained(peer, task), by_step_0(task), task)
 
@@ -223,12 +227,19 @@ def test_a_peer_that_ends_without_a_message_is_reported() -> None:
     assert silent.seconds == []
 
 
+# As any peer waits for its turn.
+WAITING = """
+from types import SimpleNamespace
+from mlpperf.articles.peers.worker import turns
+from mlpperf.engine.pool.process import serve
+task = SimpleNamespace(settings=SimpleNamespace(epochs=2))
+serve(lambda asked, line: turns(task, line, 0.0, {}))
+"""
+
+
 def test_a_process_ends_with_its_parent() -> None:
-    task = {"peer": "last_rung", "settings": asdict(QUICK), "data": SAMPLES}
-    serving = "from mlpperf.engine.pool.process import serve; "
-    serving += "from mlpperf.articles.peers.worker import work; serve(work)"
     worker = subprocess.Popen(
-        [sys.executable, "-c", serving],
+        [sys.executable, "-c", WAITING],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -236,7 +247,7 @@ def test_a_process_ends_with_its_parent() -> None:
     with worker:
         assert worker.stdin is not None
         assert worker.stdout is not None
-        print(json.dumps(task), file=worker.stdin, flush=True)
+        print("{}", file=worker.stdin, flush=True)
         assert worker.stdout.readline() == "\n"  # whatever somebody has written before
         assert json.loads(worker.stdout.readline())["start_up"] > 0
         worker.stdin.close()  # as when the parent is killed
