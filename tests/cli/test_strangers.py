@@ -19,13 +19,15 @@ from mlpperf.engine.machine.environment import environment
 # than says what there is.
 CODE = """
 import contextlib, io, json, sys, mlpperf.cli.app as c
-from mlpperf.engine.compare import sensitivity
-from mlpperf.engine.machine import doctor
-doctor._ceilings = lambda: doctor.Check("fine", "ceilings", "")  # the doctor takes its time
-doctor._noise.__defaults__ = (0.01,)
-sensitivity.PROCESS = "print([[0.001] * 9, [0.001] * 9, 0.1])"
+commands = json.loads(sys.argv[1])
+if ["doctor"] in commands:  # who takes their time
+    from mlpperf.engine.compare import sensitivity
+    from mlpperf.engine.machine import doctor
+    doctor._ceilings = lambda: doctor.Check("fine", "ceilings", "")
+    doctor._noise.__defaults__ = (0.01,)
+    sensitivity.PROCESS = "print([[0.001] * 9, [0.001] * 9, 0.1])"
 theirs = {"scipy", "sklearn", "tensorflow", "matplotlib", "kneed", "platformdirs", "mlpperf.paths"}
-for words in json.loads(sys.argv[1]):
+for words in commands:
     out, messages = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(messages):
         try: c.app(words)
