@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None]:
+def pytest_collection(session: pytest.Session) -> Generator[None]:
     """Collect without garbage collection, which would traverse thousands of tests again and again.
 
     What was collected stays until the end, so later garbage collections need not traverse it.
@@ -34,4 +34,19 @@ def pytest_collection() -> Generator[None]:
     result = yield
     gc.freeze()
     gc.enable()
+    if session.config.option.benchmark_disable and "numpy" in sys.modules:
+        products_on_one_thread()
     return result
+
+
+def products_on_one_thread() -> None:
+    """Nothing is timed here, and the threads of a BLAS burn processor time while they wait.
+
+    The other work is shared by as many threads as before, and so is all work of new processes.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from mlpperf.devices import threads
+
+    threads()  # remembers what the BLAS would have
+    threadpool_limits(1, "blas")

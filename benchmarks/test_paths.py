@@ -1,4 +1,7 @@
-"""Every hot path under pytest-benchmark: a group per path and case, the reference in each."""
+"""Every hot path under pytest-benchmark: a group per path and case, the reference in each.
+
+A run that times nothing leaves out the large batches, which are proven wherever they are timed.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from mlpperf.hotpath import Case, HotPath, Variant, problem, proven
 
 # TensorFlow's variants at one size: `mlpperf race --backend tensorflow` has the others.
 TENSORFLOW_CASE = NetworkCase(500)
+LARGE = 1000  # from here on, proofs take seconds, and tests of small networks prove the same
 
 
 def skipped(contestant: Variant) -> list[pytest.MarkDecorator]:
@@ -39,7 +43,12 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "case", "contestant"), ROWS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    timed = not metafunc.config.option.benchmark_disable
+    rows = [row for row in ROWS if timed or row.values[1].batch < LARGE]
+    metafunc.parametrize(("path", "case", "contestant"), rows)
+
+
 def test_path(
     benchmark: BenchmarkFixture,
     paired: Callable[[HotPath, Case], list[Result]],

@@ -73,13 +73,16 @@ def test_an_interrupted_run_is_recorded_as_far_as_it_came(
 
 def test_ladder_prints_and_records(tmp_path: Path, command: Command, known_ceilings: None) -> None:
     rungs = ("--rung", "step_0", "--rung", "shared_by_processes")
-    done = finished(command("ladder", *DIGITS, *rungs, "--epochs", "2", "--records", "rec"))
+    # The memory of each is measured in a process of its own.
+    done = finished(command("ladder", *DIGITS, *rungs[2:], "--epochs", "2", "--records", "rec"))
     assert re.search(r"^shared_by_processes trains 35 epochs in ", done.stdout, re.MULTILINE)
     records = lines(tmp_path / "rec" / "ladders.jsonl")
-    assert [r["rung"] for r in records] == ["step_0", "shared_by_processes"]
+    assert [r["rung"] for r in records] == ["shared_by_processes"]
     assert all(r["peak_memory"] > 0 for r in records)  # type: ignore[operator]
     as_json = command("ladder", *DIGITS, *rungs, "--quick", "--json", "--records", "rec")
-    assert json.loads(as_json.stdout) == lines(tmp_path / "rec" / "ladders.jsonl")[2:]
+    records = json.loads(as_json.stdout)
+    assert [r["rung"] for r in records] == ["step_0", "shared_by_processes"]
+    assert records == lines(tmp_path / "rec" / "ladders.jsonl")[1:]
 
 
 @pytest.mark.skipif(

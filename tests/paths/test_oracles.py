@@ -27,6 +27,7 @@ from mlpperf.articles.mlp.network import (
     training_set,
 )
 from mlpperf.articles.mlp.rungs import NoInputDelta
+from mlpperf.backends import XLA
 from mlpperf.hotpath import Args, Variant
 from mlpperf.paths import whole_step
 
@@ -58,11 +59,14 @@ class Start:
     Training starts with no momentum, and later μ·M is below what float32 sees in the weights.
     """
 
-    def __init__(self, batch: int, layers: tuple[int, ...]) -> None:
+    def __init__(self, batch: int, layers: tuple[int, ...], samples: int = 0) -> None:
+        """The network's layers, and a batch of a training set that has so many samples."""
         rng = np.random.default_rng(batch)
         case = NetworkCase(batch, layers, data="synthetic")
         self.depth = step_cost(case).depth
-        self.x, self.y, self.index, self.weights, _ = step_inputs(case, rng)
+        drawn = replace(case, batch=samples or batch)
+        self.x, self.y, index, self.weights, _ = step_inputs(drawn, rng)
+        self.index = index[:batch]
         self.momentum = tuple(rng.normal(0, 1 / HYPER.momentum, w.shape) for w in self.weights)
         self.batch_x, self.batch_y = self.x[self.index], self.y[:, self.index]
 
@@ -240,13 +244,24 @@ def test_the_loss_and_the_error_of_the_step(batch: int, layers: tuple[int, ...])
     assert abs(error - np.abs(start.batch_y.T - outputs).mean()) <= allowed
 
 
-@pytest.mark.parametrize("variant", whole_step.PATH.contestants, ids=lambda v: v.name)
-@pytest.mark.parametrize("layers", [(6, 5, 4, 3), ARTICLE_LAYERS])
+# Sizes of `losses` below, because TensorFlow compiles a graph for each.
+STARTS = [(17, (6, 5, 4, 3), 0), (200, ARTICLE_LAYERS, 600)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "variant"),
+    [
+        pytest.param(sizes, variant, id=f"{sizes[0]}-{variant.name}")
+        for sizes in STARTS
+        for variant in whole_step.PATH.contestants
+        if sizes[2] or variant.backend is not XLA
+    ],
+)
 def test_every_rung_updates_weights_with_its_momentum(
-    layers: tuple[int, ...], variant: Variant
+    sizes: tuple[int, tuple[int, ...], int], variant: Variant
 ) -> None:
-    start = Start(17, layers)
-    count = len(layers) - 1
+    start = Start(*sizes)
+    count = len(start.weights)
     out = variant(*start.args)
     new_weights, new_momentum = out[:count], out[count : 2 * count]
     steps = [HYPER.learning_rate * g for g in start.gradients()]

@@ -52,12 +52,15 @@ LAYERS = (
 )
 BATCHES = (1, 2, 3, 17, 96)
 CASES = [NetworkCase(batch, layers, data="synthetic") for layers in LAYERS for batch in BATCHES]
+# The case of the tests that need only one.
+CASE = NetworkCase(17, (9, 8, 7, 6, 5), data="synthetic")
 # A graph is compiled for every size, for up to a second. It is the graph of a function that eager
-# TensorFlow or NumPy calls at all of `CASES`, so one batch for each network has to do, and every
-# batch once; all axes of length one are among them.
+# TensorFlow or NumPy calls at all of `CASES`, so the most and the fewest layers have to do, and
+# all axes of length one.
 CASES_COMPILED = [
-    NetworkCase(batch, layers, data="synthetic")
-    for layers, batch in zip(LAYERS, (96, 17, 1, 3, 2), strict=True)
+    CASE,
+    NetworkCase(2, (6, 5, 4), data="synthetic"),
+    NetworkCase(1, (1, 1, 1, 1), data="synthetic"),
 ]
 CONTESTANTS = [(path, variant) for path in PATHS for variant in path.contestants]
 TIMELESS = settings(deadline=None, derandomize=True, max_examples=15)
@@ -114,24 +117,31 @@ def test_every_variant_equals_its_reference_whatever_the_sizes(
             assert verify(path, variant, case).used <= 1
 
 
+@each_path
+def test_every_variant_equals_its_reference_in_a_large_batch(path: HotPath) -> None:
+    # In long sums roundings add up, and work is done in many chunks, the last of them smaller.
+    case = NetworkCase(20_003, (5, 4, 3), data="synthetic")
+    for variant in path.contestants:
+        if variant.backend not in (FUNCTION, XLA):
+            assert verify(path, variant, case).used <= 1
+
+
 @pytest.mark.parametrize("contestant", CONTESTANTS, ids=name_of)
 def test_what_was_proven_can_be_timed(contestant: tuple[HotPath, Variant]) -> None:
     # The prepared arguments have been through two calls, their results were spoilt on purpose.
     path, variant = contestant
-    case = NetworkCase(17, (9, 8, 7, 6, 5), data="synthetic")
-    proof, args = proven(path, variant, case)
+    proof, args = proven(path, variant, CASE)
     again = variant.backend.arrays(variant.call(*args))
-    expected = problem(path, case).expected
-    assert compare(again, expected, variant.agreement, path.cost(case).depth) == proof
+    expected = problem(path, CASE).expected
+    assert compare(again, expected, variant.agreement, path.cost(CASE).depth) == proof
 
 
 @pytest.mark.parametrize("contestant", CONTESTANTS, ids=name_of)
 def test_the_training_set_stays_as_it_is(contestant: tuple[HotPath, Variant]) -> None:
     # It is shared by all paths of a process, so what one of them writes, all others read.
-    case = NetworkCase(17, (9, 8, 7, 6, 5), data="synthetic")
-    before = [fingerprint(tuple(training_set(case, dtype))) for dtype in (np.float32, np.float64)]
-    verify(*contestant, case)
-    after = [fingerprint(tuple(training_set(case, dtype))) for dtype in (np.float32, np.float64)]
+    before = [fingerprint(tuple(training_set(CASE, dtype))) for dtype in (np.float32, np.float64)]
+    verify(*contestant, CASE)
+    after = [fingerprint(tuple(training_set(CASE, dtype))) for dtype in (np.float32, np.float64)]
     assert after == before
 
 
@@ -542,7 +552,8 @@ def test_every_variant_equals_its_reference_when_its_work_is_shared(
     for batch in (1, 2, 17):
         case = NetworkCase(batch, (9, 7, 2, 5), data="synthetic")
         for variant in path.contestants:
-            assert verify(path, variant, case).used <= 1
+            if variant.backend.name != "tensorflow":  # which shares its work by itself
+                assert verify(path, variant, case).used <= 1
 
 
 def test_small_work_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,14 @@
 """Every rung trains the same network: oracles above step 0, and step 0 above all others."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -390,18 +389,21 @@ def test_a_dead_member_is_noticed(
 
 
 def test_a_killed_parent_leaves_no_process() -> None:
-    program = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); import test_rungs as t\n"
-        "pair = t.TwoMembers.begin(t.samples_for(t.BASE), t.weights_for(t.BASE), t.BASE)\n"
-        "print(pair.others[0][0].pid, flush=True); time.sleep(600)"
-    )
-    root = str(Path(__file__).parent)
-    parent = subprocess.Popen([sys.executable, "-c", program, root], stdout=subprocess.PIPE)
-    assert parent.stdout
-    member = int(parent.stdout.readline())
+    ours, theirs = multiprocessing.Pipe()
+
+    def begun() -> None:
+        pair = TwoMembers.begin(samples_for(BASE), weights_for(BASE), BASE)
+        theirs.send(pair.others[0][0].pid)
+        time.sleep(600)
+
+    parent = multiprocessing.get_context("fork").Process(target=begun)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads, which it does not use
+        parent.start()
+    theirs.close()
+    member = ours.recv()
     parent.kill()
-    parent.wait()
-    parent.stdout.close()
+    parent.join()
     for _ in range(6000):
         if not psutil.pid_exists(member) or psutil.Process(member).status() == "zombie":
             return

@@ -84,14 +84,14 @@ def work(asked: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
     from . import peer_named
     from .task import Task
 
-    name, given = asked["peer"], asked["settings"]
-    settings = msgspec.convert(given, Settings)
+    name, settings = asked["peer"], msgspec.convert(asked["settings"], Settings)
+    page = peer_named(name).page
     task = Task(load(asked["data"]), settings, name, count)
     task.x, task.y, task.weights  # noqa: B018  (the data are ready before the clock starts)
     memory: dict[str, int] = {}
     started = time.perf_counter()
-    page = import_module(f".{peer_named(name).page}", __package__)
-    weights = page.train(task, turns(task, line, started, memory))
+    peer = import_module(f".{page}", __package__)
+    weights = peer.train(task, turns(task, line, started, memory))
     wait(line)  # until no peer is timed any more
     peak = peak_memory() + memory.get("children", 0)
 
