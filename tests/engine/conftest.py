@@ -1,15 +1,22 @@
 """What tests of several folders of the engine share."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sysconfig
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+
+from mlpperf.engine.versions import apart, environment, release
+from mlpperf.errors import MlpperfError
 
 PYPROJECT = """[project]
 name = "town"
@@ -108,6 +115,46 @@ def market(project: Any, wheels: Wheels) -> Any:
         wheels("town", version, {"town/__init__.py": "", "town/streets.py": streets})
         wheels("cart", version, {"cart.py": CART.format(effort=effort)})
     return project
+
+
+asked_once = cache(environment.asked)
+
+
+def unpacked(
+    python: str, options: Sequence[str], wanted: Sequence[str], what: str, other: str = ""
+) -> None:
+    """Install packages as pip would, without a process that takes a second of processor time."""
+    index, into = Path(os.environ["PIP_FIND_LINKS"]), options[options.index("--target") + 1]
+    left, files = list(wanted), dict[str, Path]()
+    for text in left:  # grows by what these require
+        file = Path(text)
+        if file.suffix != ".whl":
+            needed = Requirement(text)
+            offered = [files[needed.name]] if needed.name in files else [*index.glob("*.whl")]
+            file = max((one for one in offered if fits(needed, one)), default=Path())
+        name = file.name.partition("-")[0]
+        if not name or files.setdefault(name, file) != file:
+            raise MlpperfError(f"{what} cannot be installed.")
+        with zipfile.ZipFile(file) as wheel:
+            wheel.extractall(into)
+        if "--no-deps" not in options:
+            (about,) = Path(into).glob(f"{name}-*.dist-info")
+            listed = map(Requirement, Distribution.at(about).requires or ())
+            left += [str(r) for r in listed if not r.marker or r.marker.evaluate({"extra": ""})]
+
+
+def fits(needed: Requirement, wheel: Path) -> bool:
+    name, version = wheel.name.split("-")[:2]
+    return name == needed.name and needed.specifier.contains(version)
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages are unpacked rather than installed by pip, and an interpreter is asked once."""
+    for module in (apart, environment, release):
+        monkeypatch.setattr(module, "install", unpacked)
+    for module in (apart, environment):
+        monkeypatch.setattr(module, "asked", asked_once)
 
 
 # --- small extension modules: what they do when they are loaded once, and once more ---

@@ -126,6 +126,7 @@ def test_versions_with_processes_of_their_own_are_compared(town: Town) -> None:
     assert not wrong["same"]
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_commands_of_releases_are_compared(market: Any) -> None:
     market.wheel("town", "3.0", {"town/__init__.py": SLOW})
     with contextlib.chdir(market.folder), mock.patch.dict("os.environ"):
