@@ -154,6 +154,7 @@ def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) ->
     assert "test_stand takes more memory" in record["verdict"]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) -> None:
     code, record, _ = compared(town, "HEAD")
     assert (code, record["same"], record["trouble"]) == (0, True, [])
@@ -174,6 +175,7 @@ def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) ->
     assert record["series"][0]["processes"]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_what_runs_nothing_that_changed_is_proven_and_not_timed(town: Any) -> None:
     """Also of a benchmark that only the head has: both versions have those of the head."""
     town.replace("tests/perf/check_town.py", "test_stand", "test_rest")
@@ -197,6 +199,7 @@ at-most = 1e6
 """
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_a_policy_lets_one_only_warn_and_has_another_timed(town: Any) -> None:
     """What a budget names is timed, although it runs nothing that changed."""
     town.write("pyproject.toml", PYPROJECT + GATE)
@@ -212,6 +215,7 @@ def test_a_policy_lets_one_only_warn_and_has_another_timed(town: Any) -> None:
     assert "1 regression of benchmarks that only warn" in record["verdict"]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_a_change_that_no_benchmark_runs_is_no_regression(town: Any) -> None:
     town.replace("src/town/streets.py", "def stand", "def fly():\n    return 1\n\n\ndef stand")
     code, shown, _ = compared(town, "HEAD", "--suite", "pytest", format="markdown")
@@ -274,6 +278,7 @@ def test_two_processes_alternate_if_asked(town: Any) -> None:
     assert record["isolated"] == "as asked"
 
 
+@pytest.mark.usefixtures("in_forks")
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="nothing interrupts a call here")
 @pytest.mark.parametrize("suite", ["pytest", "asv"])
 def test_a_call_that_no_longer_ends_is_slower_and_the_others_are_timed(
@@ -297,6 +302,7 @@ def test_a_call_that_no_longer_ends_is_slower_and_the_others_are_timed(
     assert not [verdict for verdict in others if verdict.startswith(("slower", "wrong"))]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_what_no_longer_runs_is_a_regression(town: Any) -> None:
     town.replace("src/town/streets.py", "* 0", "* 0 + 1")
     given = ("--suite", "pytest", "--series", "stand")
@@ -306,6 +312,7 @@ def test_what_no_longer_runs_is_a_regression(town: Any) -> None:
     assert "assert 1 == 0" in shown or "AssertionError" in shown
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
     town.write("src/town/streets.py", "1 / 0\n")
     town.commit()
@@ -317,6 +324,7 @@ def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
     assert "ZeroDivisionError" in said
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_a_suite_may_have_a_repository_of_its_own(town: Any, tmp_path: Path) -> None:
     """Commits are the project's then, and benchmarks those of the repository that we are in."""
     address = os.path.relpath(town.folder, tmp_path / "suite" / "asv")
@@ -338,6 +346,7 @@ def test_a_suite_may_have_a_repository_of_its_own(town: Any, tmp_path: Path) -> 
     assert record["commits"]["head"] in (commits[1], None)
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_what_there_is_not_is_told_in_a_sentence(town: Any) -> None:
     for arguments, sentence in (
         (("--suite", "asc"), "no kind of suite 'asc'; did you mean asv"),
