@@ -18,6 +18,7 @@ from typing import Any, Self
 import pytest
 from packaging.requirements import Requirement
 
+from mlpperf.engine.pool import pool
 from mlpperf.engine.pool.process import START, DependentError, WorkerError
 from mlpperf.engine.versions import apart, environment, release
 from mlpperf.engine.worker.protocol import Message, Refusal, Task
@@ -291,6 +292,20 @@ def forked(
             return message
 
     return Forked
+
+
+@pytest.fixture
+def in_forks(forked: type[Iterator[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of a comparison are forks in which pytest is there, unless they answer requests.
+
+    Of an interpreter and pytest that start, which take more than all the rest, other tests know.
+    """
+    real = pool.TaskWorker
+
+    def worker(task: Task, *given: Any, **where: Any) -> Any:
+        return (real if task.kind == "on_request" else forked)(task, *given, **where)
+
+    monkeypatch.setattr(pool, "TaskWorker", worker)
 
 
 # --- small extension modules: what they do when they are loaded once, and once more ---

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.compare.context import Context
-from mlpperf.engine.pool import pool
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.suites.series import Selection
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.protocol import Inventory, Samples, Session, Task
+from mlpperf.engine.worker.protocol import Inventory, Samples, Session
 
 SUITE = Suite("pytest", (), (), ("tests",), "tests")
 PAIR = Pair(Version("old", "1", Path("old")), Version("new", "2", Path("new")), (SUITE,))
@@ -52,20 +51,6 @@ class FakePool:
             if isinstance(answer, WorkerError):
                 raise answer
             yield answer
-
-
-@pytest.fixture
-def in_forks(forked: type[Iterator[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes of a comparison are forks in which pytest is there, unless they answer requests.
-
-    Of an interpreter and pytest that start, which take more than all the rest, other tests know.
-    """
-    real = pool.TaskWorker
-
-    def worker(task: Task, *given: Any, **where: Any) -> Any:
-        return (real if task.kind == "on_request" else forked)(task, *given, **where)
-
-    monkeypatch.setattr(pool, "TaskWorker", worker)
 
 
 @pytest.fixture

@@ -542,9 +542,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.usefixtures("few_processes")
 @pytest.mark.parametrize("name", chosen())
 def test_nothing_is_touched(
-    name: str, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     prepare, codes, fragment = CASES[name]
+    if "submodule" in name:  # what is odd of these is over before a process starts
+        request.getfixturevalue("in_forks")
     shutil.copytree(template, tmp_path / "world", symlinks=True)
     it = Repository(tmp_path / "world")
     asked = (prepare(it) or "HEAD~1").split()

@@ -49,7 +49,7 @@ def test_a_slower_release_is_reported_and_what_it_did_not_change_is_skipped(mark
     assert "Regression at town 2.0: tests/test_town.py::test_walk is slower" in record["verdict"]
 
 
-@pytest.mark.usefixtures("few_processes", "by_hand")
+@pytest.mark.usefixtures("few_processes", "in_forks", "by_hand")
 def test_a_slower_dependency_is_reported_also_if_both_would_share_what_uses_it(
     market: Any, wheels: Any
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_slower_dependency_is_reported_also_if_both_would_share_what_uses_it(
     assert "bisect" not in text
 
 
-@pytest.mark.usefixtures("few_processes", "by_hand")
+@pytest.mark.usefixtures("few_processes", "in_forks", "by_hand")
 def test_the_same_environment_is_the_same_and_timed_if_asked(market: Any) -> None:
     code, record, _ = compared(market, *WITH_CART)
     assert (code, record["same"], record["environments"]) == (0, True, {})

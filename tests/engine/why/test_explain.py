@@ -321,7 +321,7 @@ def run(project: Any, *arguments: str) -> Any:
         return CliRunner().invoke(app, given, catch_exceptions=False)
 
 
-@pytest.mark.usefixtures("few_processes")
+@pytest.mark.usefixtures("few_processes", "in_forks")
 def test_why_explains_the_last_comparison_with_a_change(town: Any) -> None:
     much = SLOW.replace("60 *", "600 *")  # also of three processes on a busy machine
     town.replace("src/town/streets.py", "return len([1", f"return {much} + len([1")
