@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from mlpperf.engine.pool import pool
 from mlpperf.engine.pool.process import START, DependentError, WorkerError
 from mlpperf.engine.versions import apart, environment, release
-from mlpperf.engine.worker.protocol import Message, Refusal, Task
+from mlpperf.engine.worker.protocol import COMMANDS, HOTPATH, Message, Refusal, Task
 from mlpperf.engine.worker.wire import from_json, to_json
 from mlpperf.errors import MlpperfError
 
@@ -296,14 +296,15 @@ def forked(
 
 @pytest.fixture
 def in_forks(forked: type[Iterator[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes of a comparison are forks in which pytest is there, unless they answer requests.
+    """Processes with a suite are forks in which pytest is there, unless they answer requests.
 
     Of an interpreter and pytest that start, which take more than all the rest, other tests know.
     """
     real = pool.TaskWorker
 
     def worker(task: Task, *given: Any, **where: Any) -> Any:
-        return (real if task.kind == "on_request" else forked)(task, *given, **where)
+        alone = task.kind == "on_request" or task.suite in (HOTPATH, COMMANDS)
+        return (real if alone else forked)(task, *given, **where)
 
     monkeypatch.setattr(pool, "TaskWorker", worker)
 

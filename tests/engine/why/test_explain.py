@@ -180,6 +180,7 @@ def test_the_guilty_function_is_named_and_the_innocent_are_not(town: Any) -> Non
     assert any(frame.function == "streets" and frame.head for frame in flame.frames)
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_parts_that_fail_alone_are_one_cause(town: Any) -> None:
     town.replace(
         "src/town/streets.py", "def old(n, twice):\n    return n", "def old(n):\n    return n"
@@ -195,6 +196,7 @@ def test_parts_that_fail_alone_are_one_cause(town: Any) -> None:
     assert "never" not in cause
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_what_fails_in_a_way_that_nobody_can_foresee_is_measured_with_the_rest(town: Any) -> None:
     town.replace("src/town/streets.py", "def in_a", 'OLD = "calls_old"\n\n\ndef in_a')
     town.replace("tests/test_town.py", "streets.calls_old(2)", "getattr(streets, streets.OLD)(2)")
@@ -212,6 +214,7 @@ def test_what_fails_in_a_way_that_nobody_can_foresee_is_measured_with_the_rest(t
     assert cause == "code outside of functions in src/town/streets.py"
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_constants_and_data_files_are_causes(town: Any) -> None:
     town.replace(
         "src/town/streets.py", "LIMIT = 200", 'LIMIT = int(open(__file__[:-2] + "txt").read())'
@@ -226,6 +229,7 @@ def test_constants_and_data_files_are_causes(town: Any) -> None:
     assert named(explained(town))[0][0] == "src/town/streets.txt"
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_what_runs_only_while_loading_is_a_cause(town: Any) -> None:
     town.replace("src/town/streets.py", "STEPS.append(1)", "STEPS.extend([1] * 60_000)")
     town.replace(
@@ -279,6 +283,7 @@ def test_versions_in_processes_of_their_own_have_no_causes(town: Any) -> None:
     assert [flame.frames[0].function for flame in causes.flames] == ["run"]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_calls_that_are_too_long_for_the_budget_are_refused(town: Any) -> None:
     town.replace("tests/test_town.py", "streets.in_a_thread(1)", "time.sleep(0.1)")
     town.replace("tests/test_town.py", "from town", "import time\n\nfrom town")
@@ -289,6 +294,7 @@ def test_calls_that_are_too_long_for_the_budget_are_refused(town: Any) -> None:
     assert unknown.startswith("a call takes too long for 1 s of timing; use --budget ")
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_a_benchmark_that_fails_has_no_causes(town: Any) -> None:
     town.replace("src/town/streets.py", "LIMIT = 200", "LIMIT = None")
     town.commit("broken")
