@@ -329,11 +329,19 @@ def loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def few_processes(loaded_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def counting() -> None:
+    """Also the comparisons of `few_processes` count bytecodes and judge memory."""
+
+
+@pytest.fixture
+def few_processes(
+    loaded_once: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Real comparisons with the fewest processes that can be significant about a factor of three.
 
     With a budget of 600 s nothing is left out or broken off because a busy machine took long for
-    it, and yet each process times a series for a tenth of a second only.
+    it, and yet each process times a series for a tenth of a second only. Nothing is counted, which
+    takes up to five processes for each suite, unless a test asks for `counting`.
     """
     from mlpperf.engine.compare import (
         budget,
@@ -363,6 +371,9 @@ def few_processes(loaded_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # half the start of each process
     monkeypatch.setattr(dry_run, "VALUES", 1)
     monkeypatch.setattr(memory, "MEMORY_ALARM", 0.5)
+    if "counting" not in request.fixturenames:
+        for name in ("count_calls", "count_alone", "judge_memory"):
+            monkeypatch.setattr(pipeline, name, lambda *given: {})
     monkeypatch.setattr(unchanged, "LONGER_SECONDS", 600.0)
 
 

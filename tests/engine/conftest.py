@@ -1,15 +1,29 @@
 """What tests of several folders of the engine share."""
 
 import hashlib
+import json
+import os
+import select
 import shutil
 import subprocess
+import sys
 import sysconfig
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.metadata import Distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from packaging.requirements import Requirement
+
+from mlpperf.engine.pool import pool
+from mlpperf.engine.pool.process import START, DependentError, WorkerError
+from mlpperf.engine.versions import apart, environment, release
+from mlpperf.engine.worker.protocol import COMMANDS, HOTPATH, Message, Refusal, Task
+from mlpperf.engine.worker.wire import from_json, to_json
+from mlpperf.errors import MlpperfError
 
 PYPROJECT = """[project]
 name = "town"
@@ -108,6 +122,191 @@ def market(project: Any, wheels: Wheels) -> Any:
         wheels("town", version, {"town/__init__.py": "", "town/streets.py": streets})
         wheels("cart", version, {"cart.py": CART.format(effort=effort)})
     return project
+
+
+asked_once = cache(environment.asked)
+
+
+def unpacked(
+    python: str, options: Sequence[str], wanted: Sequence[str], what: str, other: str = ""
+) -> None:
+    """Install packages as pip would, without a process that takes a second of processor time."""
+    index, into = Path(os.environ["PIP_FIND_LINKS"]), options[options.index("--target") + 1]
+    left, files = list(wanted), dict[str, Path]()
+    for text in left:  # grows by what these require
+        file = Path(text)
+        if file.suffix != ".whl":
+            needed = Requirement(text)
+            offered = [files[needed.name]] if needed.name in files else [*index.glob("*.whl")]
+            file = max((one for one in offered if fits(needed, one)), default=Path())
+        name = file.name.partition("-")[0]
+        if not name or files.setdefault(name, file) != file:
+            raise MlpperfError(f"{what} cannot be installed.")
+        with zipfile.ZipFile(file) as wheel:
+            wheel.extractall(into)
+        if "--no-deps" not in options:
+            (about,) = Path(into).glob(f"{name}-*.dist-info")
+            listed = map(Requirement, Distribution.at(about).requires or ())
+            left += [str(r) for r in listed if not r.marker or r.marker.evaluate({"extra": ""})]
+
+
+def fits(needed: Requirement, wheel: Path) -> bool:
+    name, version = wheel.name.split("-")[:2]
+    return name == needed.name and needed.specifier.contains(version)
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages are unpacked rather than installed by pip, and an interpreter is asked once."""
+    for module in (apart, environment, release):
+        monkeypatch.setattr(module, "install", unpacked)
+    for module in (apart, environment):
+        monkeypatch.setattr(module, "asked", asked_once)
+
+
+# --- workers that are forked from a process in which pytest and asv's runner are imported ---
+
+# Each line of input names a folder with a task; its worker leaves answers and errors there.
+SERVER = (
+    START.replace(
+        "main()\n",
+        """
+import gc, json, os, signal
+from _pytest.config import get_config
+from mlpperf_worker import asv_suite, loading, main as commands, pytest_suite
+# What loading leaves in other modules has tests of its own, and takes longer than all the rest.
+loading.registered_with, commands.shared_state = (lambda own: ""), dict
+if not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+    get_config().pluginmanager.load_setuptools_entrypoints("pytest11")
+""",
+    )
+    + """
+gc.freeze()
+for line in sys.stdin:
+    order = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.environ.clear()
+        os.environ.update(order["environment"])
+        os.chdir(order["current"])
+        for number, name in enumerate(("task", "answers", "errors")):
+            file = os.open(os.path.join(order["folder"], name), os.O_RDWR | os.O_CREAT)
+            os.dup2(file, number)
+        sys.stdin = open(0)
+        main()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except OSError:
+        pass
+    print(status, flush=True)
+"""
+)
+PATIENCE = 300.0  # seconds for a task
+
+
+class _Server:
+    """The process that forks, with or without the plugins of pytest that are installed."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+
+    def run(self, folder: Path, environment: Mapping[str, str], current: Path) -> int:
+        """Have the task in a folder done, and give the status of the worker."""
+        assert self.process.stdin
+        assert self.process.stdout
+        order = {
+            "folder": str(folder),
+            "environment": dict(environment),
+            "current": str(current),
+        }
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.process.stdin.flush()
+        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            self.process.kill()
+            raise TimeoutError("a forked worker takes too long")
+        return int(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Callable[[str], _Server]]:
+    """The server for each value of the variable that turns plugins off."""
+    made: list[_Server] = []
+
+    @cache
+    def server(without_plugins: str) -> _Server:
+        variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": without_plugins}
+        made.append(_Server(variables))
+        return made[-1]
+
+    yield server
+    for one in made:
+        one.process.kill()
+        one.process.communicate()
+
+
+@pytest.fixture
+def forked(
+    servers: Callable[[str], _Server], tmp_path_factory: pytest.TempPathFactory
+) -> type[Iterator[Message]]:
+    """In place of `TaskWorker`: the same answers, all of them at once, without a new Python."""
+
+    class Forked(Iterator[Message]):
+        def __init__(
+            self,
+            task: Task,
+            python: str = "",
+            patience: float = 0.0,
+            environment: Mapping[str, str] = os.environ,
+            home: Path | None = None,
+        ) -> None:
+            self.patience = self.until = patience  # nobody waits for what is there
+            folder = tmp_path_factory.mktemp("task")
+            (folder / "task").write_text(json.dumps(to_json(task)) + "\n")
+            server = servers(environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD", ""))
+            self._status = server.run(folder, environment, home or Path.cwd())
+            self._errors = (folder / "errors").read_text(errors="replace")
+            lines = map(json.loads, filter(None, (folder / "answers").read_bytes().split(b"\n")))
+            self._answers = iter([one for one in lines if "message" in one])
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def __next__(self) -> Message:
+            if self._status:
+                raise WorkerError(f"A process ended early with {self._status}: {self._errors}")
+            message: Message = from_json(next(self._answers))
+            if isinstance(message, Refusal):
+                raise (DependentError if message.of_copies else MlpperfError)(message.why)
+            return message
+
+    return Forked
+
+
+@pytest.fixture
+def in_forks(forked: type[Iterator[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes with a suite are forks in which pytest is there, unless they answer requests.
+
+    Of an interpreter and pytest that start, which take more than all the rest, other tests know.
+    """
+    real = pool.TaskWorker
+
+    def worker(task: Task, *given: Any, **where: Any) -> Any:
+        alone = task.kind == "on_request" or task.suite in (HOTPATH, COMMANDS)
+        return (real if alone else forked)(task, *given, **where)
+
+    monkeypatch.setattr(pool, "TaskWorker", worker)
 
 
 # --- small extension modules: what they do when they are loaded once, and once more ---

@@ -261,7 +261,7 @@ def test_a_function_that_only_a_first_call_runs_is_no_target_again(
     assert mutant.targets == ()  # it has no other with room for a loop
 
 
-@pytest.mark.usefixtures("few_processes")
+@pytest.mark.usefixtures("few_processes", "in_forks")
 def test_a_large_slowdown_of_a_test_is_found(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six times as long: too much for a busy machine to hide, or to make of nothing.
 

@@ -26,6 +26,7 @@ version = "1"
 [project.scripts]
 town = "town.tool:main"
 """
+SLOW = "import time\n\ntime.sleep(0.2)\n"  # which takes no processor from other tests
 TOOL = """import sys
 import town
 
@@ -69,19 +70,22 @@ def town(project: Any) -> Town:
     return Town(project)
 
 
-def test_a_slower_script_is_reported(town: Town) -> None:
-    town.tool("print('hello')", effort=4_000_000)
+@pytest.mark.usefixtures("counting")
+def test_a_script_that_is_slower_and_takes_more_memory_is_reported(town: Town) -> None:
+    town.tool("held = bytearray(100 << 20); print('hello')", effort=4_000_000)
     code, record = town.compared("--", "town", "--help")
     (series,) = record["series"]
     assert (code, series["variant"], series["suite"]) == (1, "town --help", "commands")
     assert record["selected"] == ["town --help"]
     assert series["verdict"].startswith("slower")
+    assert series["grown"][0].startswith("peak memory ")
     assert series["memory"]["base"]["peak"] > 1 << 20
+    assert series["memory"]["head"]["peak"] - series["memory"]["base"]["peak"] > 50 << 20
     assert series["cpu_seconds"]["head"] > series["cpu_seconds"]["base"] > 0
 
 
 def test_an_import_and_the_commands_of_the_project_are_compared(town: Town) -> None:
-    town.project.write("src/town/__init__.py", "for _ in range(4_000_000):\n    pass\n")
+    town.project.write("src/town/__init__.py", SLOW)
     town.project.write("note.txt", "")
     town.table("start = 'import:town'", "note = 'cat note.txt'")
     code, record = town.compared()
@@ -122,9 +126,9 @@ def test_versions_with_processes_of_their_own_are_compared(town: Town) -> None:
     assert not wrong["same"]
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_commands_of_releases_are_compared(market: Any) -> None:
-    slow = {"town/__init__.py": "for _ in range(4_000_000):\n    pass\n"}
-    market.wheel("town", "3.0", slow)
+    market.wheel("town", "3.0", {"town/__init__.py": SLOW})
     with contextlib.chdir(market.folder), mock.patch.dict("os.environ"):
         given = ["compare", "town==1.0", "town==3.0", "--budget", "600", "--threshold", "50%"]
         given += ["--no-why", "--format", "json", "--", "import:town"]
@@ -243,12 +247,3 @@ def test_interrupted_nothing_is_left(town: Town, temporary: Path) -> None:
     assert children
     assert not [child for child in children if child.is_running()]
     assert {file.name for file in temporary.iterdir()} <= {own_folder().name, "waiting"}
-
-
-def test_a_command_that_takes_more_memory_is_a_regression(town: Town) -> None:
-    town.tool("held = bytearray(100 << 20); print('hello')")
-    code, record = town.compared("--", "town")
-    (series,) = record["series"]
-    assert code == 1
-    assert series["grown"][0].startswith("peak memory ")
-    assert series["memory"]["head"]["peak"] - series["memory"]["base"]["peak"] > 50 << 20

@@ -49,7 +49,7 @@ def test_a_slower_release_is_reported_and_what_it_did_not_change_is_skipped(mark
     assert "Regression at town 2.0: tests/test_town.py::test_walk is slower" in record["verdict"]
 
 
-@pytest.mark.usefixtures("few_processes")
+@pytest.mark.usefixtures("few_processes", "in_forks", "by_hand")
 def test_a_slower_dependency_is_reported_also_if_both_would_share_what_uses_it(
     market: Any, wheels: Any
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_slower_dependency_is_reported_also_if_both_would_share_what_uses_it(
     assert "bisect" not in text
 
 
-@pytest.mark.usefixtures("few_processes")
+@pytest.mark.usefixtures("few_processes", "in_forks", "by_hand")
 def test_the_same_environment_is_the_same_and_timed_if_asked(market: Any) -> None:
     code, record, _ = compared(market, *WITH_CART)
     assert (code, record["same"], record["environments"]) == (0, True, {})
@@ -76,9 +76,22 @@ def test_the_same_environment_is_the_same_and_timed_if_asked(market: Any) -> Non
     assert not series["wrong"]
 
 
-def test_what_cannot_be_had_is_refused_in_a_sentence(market: Any) -> None:
-    for given, sentence in (
-        (("town==9.0", "HEAD"), "town==9.0 cannot be installed"),
+def check_refusal(market: Any, given: tuple[str, ...], sentence: str) -> None:
+    code, record, error = compared(market, *given)
+    assert (code, record) == (2, None)
+    assert sentence in error
+    assert len(error.strip().splitlines()) == 1
+    assert not list(own_folder().glob("versions-*"))
+
+
+def test_what_pip_does_not_find_is_refused_in_a_sentence(market: Any) -> None:
+    check_refusal(market, ("town==9.0", "HEAD"), "town==9.0 cannot be installed")
+
+
+@pytest.mark.usefixtures("by_hand")
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
         (("no-such-package==1", "HEAD"), "A release is written NAME==VERSION"),
         (("town-7.0-py3-none-any.whl", "HEAD"), "There is no wheel town-7.0"),
         (("HEAD", "--head-with", "cart==9"), "cart==9 cannot be installed"),
@@ -87,12 +100,12 @@ def test_what_cannot_be_had_is_refused_in_a_sentence(market: Any) -> None:
         (("HEAD", "--head-with", "../cart"), "is no package that one version can have"),
         (("HEAD", "--base-python", "no-such-python"), "--base-python: 'no-such-python' is no"),
         ((), "BASE is missing"),
-    ):
-        code, record, error = compared(market, *given)
-        assert (code, record) == (2, None)
-        assert sentence in error
-        assert len(error.strip().splitlines()) == 1
-        assert not list(own_folder().glob("versions-*"))
+    ],
+)
+def test_what_cannot_be_had_is_refused_in_a_sentence(
+    given: tuple[str, ...], sentence: str, market: Any
+) -> None:
+    check_refusal(market, given, sentence)
 
 
 def test_bisect_takes_no_release(market: Any) -> None:

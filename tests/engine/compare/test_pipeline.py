@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
-from mlpperf.engine.compare import compare, pipeline, render, screening
+from mlpperf.engine.compare import budget, compare, decision, pipeline, render, screening
 from mlpperf.engine.compare.budget import SCREENING, judges
 from mlpperf.engine.compare.context import Context
 from mlpperf.engine.compare.pipeline import steps
@@ -113,36 +114,45 @@ def heavy(rng: np.random.Generator, scale: float) -> Callable[[int], Any]:
     return lambda n: scale * rng.standard_t(3, n)
 
 
-@pytest.mark.parametrize(("noise", "scale"), [(normal, 0.004), (heavy, 0.003)])
+@pytest.mark.parametrize(("noise", "scale"), [(normal, 0.02), (heavy, 0.015)])
 def test_false_alarm_rate_of_a_comparison_is_at_most_as_stated(
-    noise: Callable[[np.random.Generator, float], Any], scale: float
+    noise: Callable[[np.random.Generator, float], Any],
+    scale: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A comparison in a hundred may; the processes of one that does are drawn with a fixed seed.
+    """Stated is a quarter here: of a rate as small as the real one, few comparisons show nothing.
 
-    That none of a hundred series is reported by mistake is asked where one of them is slower.
+    The test fails with a probability of 0.1 % at this rate, and of 96 % at three times as much;
+    the processes are drawn with a fixed seed. That none of a hundred series is reported by
+    mistake is asked where some of them are slower.
     """
+    for module in (budget, decision):
+        monkeypatch.setattr(module, "FALSE_ALARM", 0.25)
     between = noise(np.random.default_rng(1), scale)
-    series, trials = catalogue(25), 40
+    series, trials = catalogue(12), 20
     alarms = sum(bool(simulated(Simulated(series, {}, between)).regressions) for _ in range(trials))
-    assert alarms <= 3  # 0.4 are expected on either side at most
+    assert alarms <= binom.isf(1e-3, trials, 0.25)
 
 
 @pytest.mark.parametrize(
     ("slowdown", "noise", "least"),
     [(0.01, 0.003, 0.9), (0.01, 0.005, 0.7), (0.02, 0.005, 1.0), (0.05, 0.005, 1.0)],
 )
-def test_the_slowdown_of_one_series_is_detected_and_no_other_is_reported(
+def test_slowdowns_of_a_few_series_are_detected_and_no_others_are_reported(
     slowdown: float, noise: float, least: float
 ) -> None:
     rng = np.random.default_rng(3)
-    series, trials, found = catalogue(100), 8, 0
+    series, each, trials, found = catalogue(100), 4, 2, 0
     for _ in range(trials):
-        guilty = series[rng.integers(len(series))]
-        result = simulated(Simulated(series, {guilty: slowdown}, normal(rng, noise)))
-        found += result.findings[guilty].slower
-        assert {f.series for f in result.regressions} <= {guilty}
-        assert result.exit_code == result.findings[guilty].slower
-    assert found >= least * trials
+        # None is another case of the same function, which would be suspected with it.
+        guilty = [series[2 * number] for number in rng.choice(50, each, replace=False)]
+        slower = dict.fromkeys(guilty, slowdown)
+        result = simulated(Simulated(series, slower, normal(rng, noise)))
+        detected = {one for one in guilty if result.findings[one].slower}
+        assert {f.series for f in result.regressions} == detected
+        assert result.exit_code == bool(detected)
+        found += len(detected)
+    assert found >= least * trials * each
 
 
 def test_calls_that_are_slow_now_and_then_are_followed_up_and_reported() -> None:
@@ -168,7 +178,7 @@ def test_a_faster_series_is_no_regression() -> None:
 
 
 def test_a_slowdown_of_all_series_is_detected_in_each() -> None:
-    series = catalogue(100)
+    series = catalogue(30)
     pool = Simulated(series, dict.fromkeys(series, 0.1), normal(np.random.default_rng(5), 1e-3))
     result = simulated(pool)
     assert all(f.slower for f in result.timed)
@@ -229,13 +239,12 @@ def test_series_that_are_clear_after_the_screening_are_not_followed_up() -> None
 def test_judging_stops_early_once_no_process_can_change_the_verdict() -> None:
     """It was timed by more processes, and left its time to others: it is not undecided for that."""
     left_early = 0
-    for seed in range(4):
-        between = normal(np.random.default_rng(seed), 0.01)
-        for found in simulated(Simulated(catalogue(100), {}, between)).timed:
-            if found.within_bounds and found.processes > SCREENING.processes:
-                left_early += found.processes < SCREENING.processes + judges(100, 0.0)
-                assert found.judgement.reason is not Reason.NOT_JUDGED
-    assert left_early > 10
+    between = normal(np.random.default_rng(0), 0.01)
+    for found in simulated(Simulated(catalogue(100), {}, between)).timed:
+        if found.within_bounds and found.processes > SCREENING.processes:
+            left_early += found.processes < SCREENING.processes + judges(100, 0.0)
+            assert found.judgement.reason is not Reason.NOT_JUDGED
+    assert left_early
 
 
 def test_noise_beyond_all_bounds_is_undecided() -> None:

@@ -367,8 +367,8 @@ def test_versions_that_import_themselves_by_name_are_compared(
 
 
 def few(monkeypatch: pytest.MonkeyPatch, screening: int = 1) -> None:
-    """As few processes as can measure anything, and none that judges, but two for memory."""
-    monkeypatch.setattr(memory, "MEMORY_ALARM", 0.5)
+    """As few processes as can measure anything, and none that judges, or counts memory."""
+    monkeypatch.setattr(pipeline, "judge_memory", lambda *given: {})
     few_screen = replace(SCREENING, processes=screening)
     for place in (budget, pipeline, timing):
         monkeypatch.setattr(place, "SCREENING", few_screen)

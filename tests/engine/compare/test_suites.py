@@ -122,15 +122,18 @@ def words(record: dict[str, Any]) -> dict[str, str]:
     return {**said, **dict.fromkeys(skipped, "skipped: runs no changed code")}
 
 
+@pytest.mark.usefixtures("counting")
 def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) -> None:
     """By their times, what a call executes and the memory that it takes, of tests and asv."""
+    town.replace("tests/perf/check_town.py", "[20, 40]", "[20]")
+    town.commit("one test less")
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
     town.replace("src/town/streets.py", "sum(range(1000))", "sum([*range(200_000)])")
     before = town.git("status", "--porcelain", "--ignored")
     code, record, _ = compared(town, "HEAD")
     assert code == 1
     verdicts = words(record)
-    walks = {"test_walk[20]", "test_walk[40]", "time_walk(30)"}
+    walks = {"test_walk[20]", "time_walk(30)"}
     slower = {name for name, verdict in verdicts.items() if verdict == "slower"}
     assert slower == {*walks, "test_stand"} == set(verdicts) - {"track_effort(30)"}
     series = {one["variant"]: one for one in record["series"]}
@@ -151,6 +154,7 @@ def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) ->
     assert "test_stand takes more memory" in record["verdict"]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) -> None:
     code, record, _ = compared(town, "HEAD")
     assert (code, record["same"], record["trouble"]) == (0, True, [])
@@ -163,7 +167,7 @@ def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) ->
         "suite differ (tests/conftest.py, tests/perf/check_town.py), and both versions would run "
         "those of the working tree."
     )
-    code, record, _ = compared(town, "HEAD", "--all", "--series", "walk[20]")
+    code, record, _ = compared(town, "HEAD", "--all", "--suite", "pytest", "--series", "walk[20]")
     ((name, verdict),) = words(record).items()
     assert name == "test_walk[20]"
     # Which of the two depends on how busy the machine is.
@@ -171,13 +175,17 @@ def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) ->
     assert record["series"][0]["processes"]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_what_runs_nothing_that_changed_is_proven_and_not_timed(town: Any) -> None:
+    """Also of a benchmark that only the head has: both versions have those of the head."""
+    town.replace("tests/perf/check_town.py", "test_stand", "test_rest")
     town.replace("src/town/streets.py", "range(1000)", "range(9000)")
     code, record, _ = compared(town, "HEAD")
     assert code == 1
     skipped = "skipped: runs no changed code"
     walks = dict.fromkeys(("test_walk[20]", "test_walk[40]", "time_walk(30)"), skipped)
-    assert words(record) == {**walks, "test_stand": "slower", "track_effort(30)": "measured"}
+    tests = {"test_rest": "slower", "test_stand": "gone"}
+    assert words(record) == {**walks, **tests, "track_effort(30)": "measured"}
 
 
 GATE = """
@@ -191,6 +199,7 @@ at-most = 1e6
 """
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_a_policy_lets_one_only_warn_and_has_another_timed(town: Any) -> None:
     """What a budget names is timed, although it runs nothing that changed."""
     town.write("pyproject.toml", PYPROJECT + GATE)
@@ -206,6 +215,7 @@ def test_a_policy_lets_one_only_warn_and_has_another_timed(town: Any) -> None:
     assert "1 regression of benchmarks that only warn" in record["verdict"]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_a_change_that_no_benchmark_runs_is_no_regression(town: Any) -> None:
     town.replace("src/town/streets.py", "def stand", "def fly():\n    return 1\n\n\ndef stand")
     code, shown, _ = compared(town, "HEAD", "--suite", "pytest", format="markdown")
@@ -252,9 +262,9 @@ def test_versions_that_meet_in_a_register_have_a_process_each(town: Any) -> None
     town.write("tests/perf/check_town.py", f"import pytest\n{tests}")
     town.commit("a register")
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
-    code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "walk")
+    code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "walk[20]")
     assert code == 1
-    assert set(words(record).values()) == {"slower"}
+    assert words(record) == {"test_walk[20]": "slower"}
     assert any("registered it with a package" in note for note in record["trouble"])
 
 
@@ -262,33 +272,28 @@ def test_two_processes_alternate_if_asked(town: Any) -> None:
     """And the settings of the project narrow what is compared."""
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
     town.write("pyproject.toml", PYPROJECT + '[tool.mlpperf]\nseries = ["*time_*"]\n')
-    code, record, _ = compared(town, "HEAD", "--isolate")
+    code, record, _ = compared(town, "HEAD", "--isolate", "--suite", "asv")
     assert code == 1
     assert words(record) == {"time_walk(30)": "slower"}
     assert record["isolated"] == "as asked"
 
 
-def test_both_versions_have_the_benchmarks_of_the_head(town: Any) -> None:
-    town.replace("tests/perf/check_town.py", "test_stand", "test_rest")
-    town.replace("src/town/streets.py", "range(1000)", "range(9000)")
-    _, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "test_rest")
-    assert words(record) == {"test_rest": "slower"}
-
-
+@pytest.mark.usefixtures("in_forks")
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="nothing interrupts a call here")
 @pytest.mark.parametrize("suite", ["pytest", "asv"])
 def test_a_call_that_no_longer_ends_is_slower_and_the_others_are_timed(
     suite: str, town: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "SCREENING", replace(budget.SCREENING, proof_seconds_least=1.0))
+    town.replace("tests/perf/check_town.py", "[20, 40]", "[20, 30]")
+    town.commit("as many steps as of asv")
     town.replace("src/town/streets.py", "import town", "import town, time")
     town.replace(
         "src/town/streets.py",
         "    for _ in",
         "    if n == 30:\n        time.sleep(600)\n    for _ in",
     )
-    town.replace("tests/perf/check_town.py", "[20, 40]", "[20, 30]")
-    code, record, _ = compared(town, "HEAD", "--suite", suite, "--budget", "10")
+    code, record, _ = compared(town, "HEAD", "--suite", suite, "--series", "walk", "--budget", "10")
     found = words(record)
     hangs = {"pytest": "test_walk[30]", "asv": "time_walk(30)"}[suite]
     assert code == 1
@@ -297,14 +302,17 @@ def test_a_call_that_no_longer_ends_is_slower_and_the_others_are_timed(
     assert not [verdict for verdict in others if verdict.startswith(("slower", "wrong"))]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_what_no_longer_runs_is_a_regression(town: Any) -> None:
     town.replace("src/town/streets.py", "* 0", "* 0 + 1")
-    code, shown, _ = compared(town, "HEAD", "--series", "stand", format="markdown")
+    given = ("--suite", "pytest", "--series", "stand")
+    code, shown, _ = compared(town, "HEAD", *given, format="markdown")
     assert code == 1
     assert "check\\_town.py::test\\_stand is wrong" in shown
     assert "assert 1 == 0" in shown or "AssertionError" in shown
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
     town.write("src/town/streets.py", "1 / 0\n")
     town.commit()
@@ -316,13 +324,10 @@ def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
     assert "ZeroDivisionError" in said
 
 
-@pytest.mark.parametrize("address", ["folder", "file"])
-def test_a_suite_may_have_a_repository_of_its_own(address: str, town: Any, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("in_forks")
+def test_a_suite_may_have_a_repository_of_its_own(town: Any, tmp_path: Path) -> None:
     """Commits are the project's then, and benchmarks those of the repository that we are in."""
-    if address == "file":  # cloned from there: only what is committed counts
-        address = f"file://{town.folder}"
-    else:
-        address = os.path.relpath(town.folder, tmp_path / "suite" / "asv")
+    address = os.path.relpath(town.folder, tmp_path / "suite" / "asv")
     town.git("rm", "-r", "--quiet", "perf", "tests")
     town.commit("no suite")
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
@@ -341,6 +346,7 @@ def test_a_suite_may_have_a_repository_of_its_own(address: str, town: Any, tmp_p
     assert record["commits"]["head"] in (commits[1], None)
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_what_there_is_not_is_told_in_a_sentence(town: Any) -> None:
     for arguments, sentence in (
         (("--suite", "asc"), "no kind of suite 'asc'; did you mean asv"),

@@ -1,21 +1,16 @@
 """Releases, wheels and environments as versions: which files and packages each version has."""
 
 import contextlib
-import os
 import sysconfig
 import venv
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging.requirements import Requirement
 
-from mlpperf.engine.versions import apart, environment, release
+from mlpperf.engine.versions import apart, environment
 from mlpperf.engine.versions.apart import in_words
 from mlpperf.engine.versions.layout import PACKAGES
 from mlpperf.engine.versions.prepare import Pair, Revisions, pair
@@ -24,44 +19,7 @@ from mlpperf.errors import MlpperfError
 
 pytestmark = pytest.mark.usefixtures("temporary")
 Made = Callable[..., Pair]
-asked_once = cache(environment.asked)
 CART_1, CART_2 = ("cart==1.0",), ("cart==2.0",)
-
-
-def unpacked(
-    python: str, options: Sequence[str], wanted: Sequence[str], what: str, other: str = ""
-) -> None:
-    """Install packages as pip would, without a process that takes a second of processor time."""
-    index, into = Path(os.environ["PIP_FIND_LINKS"]), options[options.index("--target") + 1]
-    left, files = list(wanted), dict[str, Path]()
-    for text in left:  # grows by what these require
-        file = Path(text)
-        if file.suffix != ".whl":
-            needed = Requirement(text)
-            fitting = [one for one in index.glob(f"{needed.name}-*.whl") if fits(needed, one)]
-            file = max(fitting, default=Path())
-        name = file.name.partition("-")[0]
-        if not name or files.setdefault(name, file) != file:
-            raise MlpperfError(f"{what} cannot be installed.")
-        with zipfile.ZipFile(file) as wheel:
-            wheel.extractall(into)
-        if "--no-deps" not in options:
-            (about,) = Path(into).glob(f"{name}-*.dist-info")
-            listed = map(Requirement, Distribution.at(about).requires or ())
-            left += [str(r) for r in listed if not r.marker or r.marker.evaluate({"extra": ""})]
-
-
-def fits(needed: Requirement, wheel: Path) -> bool:
-    return needed.specifier.contains(wheel.name.split("-")[1])
-
-
-@pytest.fixture
-def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packages are unpacked rather than installed by pip, and an interpreter is asked once."""
-    for module in (apart, environment, release):
-        monkeypatch.setattr(module, "install", unpacked)
-    for module in (apart, environment):
-        monkeypatch.setattr(module, "asked", asked_once)
 
 
 @pytest.fixture

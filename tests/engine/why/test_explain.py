@@ -293,6 +293,7 @@ def test_versions_in_processes_of_their_own_have_no_causes(town: Any) -> None:
     assert [flame.frames[0].function for flame in causes.flames] == ["time_run"]
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_calls_that_are_too_long_for_the_budget_are_refused(town: Any) -> None:
     town.replace("benchmarks/walks.py", "    try:", "    time.sleep(0.1)\n    try:")
     town.replace("benchmarks/walks.py", "from town", "import time\n\nfrom town")
@@ -336,7 +337,7 @@ def run(project: Any, *arguments: str) -> Any:
         return CliRunner().invoke(app, given, catch_exceptions=False)
 
 
-@pytest.mark.usefixtures("few_processes")
+@pytest.mark.usefixtures("few_processes", "in_forks")
 def test_why_explains_the_last_comparison_with_a_change(town: Any) -> None:
     town.git("rm", "-r", "--quiet", "checks")
     town.commit("asv alone")

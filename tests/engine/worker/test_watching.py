@@ -644,6 +644,16 @@ def test_it(benchmark):
     )
 
 
+def test_what_runs_the_suite_is_not_what_changed(tmp_path: Path) -> None:
+    """A version of pluggy is compared, and pytest has imported the installed one before."""
+    base, head = ({"src/pluggy/_hooks.py": f"def draw():\n    return {n}\n"} for n in "12")
+    tests = "def test_it(benchmark):\n    benchmark(streets.stand)\n"
+    assert touched(tmp_path, tests, head, base)["test_it"] == (
+        "imports the installed pluggy/_hooks.py instead of src/pluggy/_hooks.py "
+        "(when the suite is loaded)"
+    )
+
+
 def test_what_is_never_run_does_not_count(tmp_path: Path) -> None:
     """Python of another kind, tests that are not timed, what builds the documentation."""
     base = {"tests/data/old.py": "print 1\n", "tests/test_other.py": "x = 1\n"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import random
 import shutil
@@ -40,6 +41,14 @@ class Versions:
         self._origins: Origins | None = None
         if task.suite == HOTPATH:
             sys.dont_write_bytecode = False  # only the first process compiles a version's files
+
+    def import_runner(self) -> None:
+        """Import what runs the suite and belongs to no version: tracing that takes a second."""
+        with contextlib.suppress(ImportError):  # reported when it is needed
+            if self.task.suite == "asv":
+                from . import asv_suite  # noqa: F401
+            else:
+                from . import pytest_suite  # noqa: F401
 
     def load(self, name: str) -> Copy:
         """A copy of a version's suite, with modules of its own; raises as `check`.

@@ -102,6 +102,10 @@ class Watch:
         for name in INTERPRETERS:
             with contextlib.suppress(ImportError):
                 self._blinding(importlib.import_module(name), "create", "runs another interpreter")
+        for module in list(sys.modules.values()):  # such as what runs the suite
+            place = os.path.realpath(getattr(module, "__file__", None) or "")
+            if os.path.basename(place) in self._names and not is_standard(place):  # noqa: PTH119
+                self._audit_elsewhere(place)
         threading.settrace(self._look)
         sys.addaudithook(self._audit)
         on_asking(self._audit_asking)
