@@ -210,6 +210,15 @@ def test_output_of_a_version_is_no_answer(
     assert warnings == []
 
 
+def test_what_a_module_printed_before_it_ended_python_is_told(pool: Any) -> None:
+    """As one does whose generated code is missing."""
+    found = pool(module="import sys; print('run make first', file=sys.stderr); sys.exit(1)")
+    inventories = found.discover("pytest", ["base", "head"])
+    assert inventories["base"].broken == {}
+    (why,) = inventories["head"].broken.values()
+    assert why.endswith("cannot be loaded: SystemExit: 1; its last output: run make first")
+
+
 def test_a_process_that_fails_gives_the_reason(hot_paths: Any, warnings: list[str]) -> None:
     """No dry run has written the inputs."""
     series = [("doubling", "batch-128", "scaled")]

@@ -86,6 +86,7 @@ class Pool:
                 try:
                     for answer in worker:
                         inventories[side] = answer
+                    inventories[side] = _with_last_words(inventories[side], worker)
                 except WorkerError as reason:
                     self._warn(str(reason))
                     inventories[side] = Inventory(side, broken={"": str(reason)})
@@ -287,3 +288,12 @@ def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:
     series = [*task.get("series", ()), *(session.series for session in task.get("sessions", ()))]
     wanted = {names[0] for names in series} or suite.tests
     return [given for given in suite.arguments if given not in suite.tests or given in wanted]
+
+
+def _with_last_words(found: Inventory, worker: TaskWorker) -> Inventory:
+    """A module that ends Python has often printed why, and what to do."""
+    exits = [file for file, why in found.broken.items() if "SystemExit" in why]
+    if not exits or not (said := worker.last_line()):
+        return found
+    last = f"{found.broken[exits[-1]]}; its last output: {said}"
+    return replace(found, broken={**found.broken, exits[-1]: last})

@@ -229,11 +229,17 @@ class Process(Iterator[Any]):
         self.close()
         if at := _presentable(" ".join((side, *series))):
             how += f" ({at})"
+        how += (
+            f"; its last output: {last}" if (last := self.last_line()) else " and printed nothing"
+        )
+        return WorkerError(f"A process {how}", series, side)
+
+    def last_line(self) -> str:
+        """End it; what it printed last, without the dots of pytest."""
+        self.close()
         lines = bytes(self._printed).decode(errors="replace").strip().splitlines()
         last = _presentable(lines[-1]).removeprefix("mlpperf: ") if lines else ""
-        # The dots that pytest prints are none.
-        how += f"; its last output: {last}" if last.strip(" .") else " and printed nothing"
-        return WorkerError(f"A process {how}", series, side)
+        return str(last) if last.strip(" .") else ""
 
     def __enter__(self) -> Self:
         """Itself."""
