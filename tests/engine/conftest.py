@@ -19,7 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from mlpperf.engine.pool import pool
-from mlpperf.engine.pool.process import START, DependentError, WorkerError
+from mlpperf.engine.pool.process import START as START_WORKER
+from mlpperf.engine.pool.process import DependentError, WorkerError
 from mlpperf.engine.versions import apart, environment, release
 from mlpperf.engine.worker.protocol import COMMANDS, HOTPATH, Message, Refusal, Task
 from mlpperf.engine.worker.wire import from_json, to_json
@@ -168,7 +169,7 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Each line of input names a folder with a task; its worker leaves answers and errors there.
 SERVER = (
-    START.replace(
+    START_WORKER.replace(
         "main()\n",
         """
 import gc, json, os, signal
