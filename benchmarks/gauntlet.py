@@ -101,6 +101,15 @@ PAIRS: dict[str, tuple[Pair, ...]] = {
                     "pytest-snapshot", "pydantic", "aiohttp")),
     ),
     "uncertainties": (Pair("fe3461be", "a3199dc6", "a warning", "nothing"),),
+    "omegaconf": (
+        Pair("a6f45ae1", "8126be33", "unions of structured configs", "no claim",
+             extra=("attrs", "pytest-mock")),
+    ),
+    "sparse": (
+        Pair("f65a764", "fa58c7e", "reshaping to the same shape", "faster", "reshape",
+             extra=("scipy", "pytest-codspeed")),
+    ),
+    "xarray": (Pair("f7e47a197", "b8bfeca32", "Coordinates.to_index", "faster"),),
     # These are compiled.
     "multidict": (
         Pair("7129ac3b", "acdd2d16", "getall in C", "faster", "getall", extra=CODSPEED),
