@@ -100,7 +100,7 @@ PAIRS: dict[str, tuple[Pair, ...]] = {
              extra=("pytest-codspeed", "pytest-asyncio", "pytest-emoji", "pytest-mock",
                     "pytest-snapshot", "pydantic", "aiohttp")),
     ),
-    "uncertainties": (Pair("fe3461be", "a3199dc6", "a warning", "nothing"),),
+    "uncertainties": (Pair("fe3461be", "a3199dc6", "a check of each number", "no claim"),),
     "omegaconf": (
         Pair("a6f45ae1", "8126be33", "unions of structured configs", "no claim",
              extra=("attrs", "pytest-mock")),
