@@ -99,8 +99,14 @@ GAUNTLET_COLUMNS = (
 
 
 def gauntlet(folder: Path) -> str:
-    """Comparisons of public projects: the newest of each pair, and of suites with themselves."""
-    every = on_the_last_machine(lines(folder, "gauntlet"))
+    """Comparisons of public projects, by machine: the newest of each pair, and of equal code."""
+    machines: dict[Hashable, list[Fields]] = {}
+    for record in lines(folder, "gauntlet"):
+        machines.setdefault(machine(record), []).append(record)
+    return "\n\n".join(map(_of_a_machine, machines.values()))
+
+
+def _of_a_machine(every: list[Fields]) -> str:
     pairs = {(r["project"], r["base"], r["head"]): r for r in every if r["kind"] == "pair"}
     rows = [
         (
@@ -157,6 +163,8 @@ def _beside(record: Fields) -> tuple[str, ...]:
 
 def _as_meant(record: Fields) -> str:
     """The range of the significant changes of the series that the author had in mind."""
+    if not record["series"] and record["exit_code"] == 2:
+        return "refused"
     every = {**record["slower"], **record["faster"]}
     changes = sorted(100 * (r[0] - 1) for name, r in every.items() if record["told"] in name)
     if not changes or record["expected"] == "nothing":
