@@ -290,10 +290,10 @@ def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:
     return [given for given in suite.arguments if given not in suite.tests or given in wanted]
 
 
-def _with_last_words(found: Inventory, worker: TaskWorker) -> Inventory:
+def _with_last_words(inventory: Inventory, worker: TaskWorker) -> Inventory:
     """A module that ends Python has often printed why, and what to do."""
-    exits = [file for file, why in found.broken.items() if "SystemExit" in why]
-    if not exits or not (said := worker.last_line()):
-        return found
-    last = f"{found.broken[exits[-1]]}; its last output: {said}"
-    return replace(found, broken={**found.broken, exits[-1]: last})
+    broken = dict(inventory.broken)
+    ends = [file for file, why in broken.items() if "SystemExit" in why]
+    if ends and (last := worker.last_line()):
+        broken[ends[-1]] += f"; its last output: {last}"
+    return replace(inventory, broken=broken)
