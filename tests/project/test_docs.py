@@ -267,7 +267,7 @@ LATER = {
     "ladders": {"ceiling", "over_ceiling", "parts", "over_floor"},
     "growth": {"ceiling_per_sample", "floor_per_sample"},
     "trainings": {"setting", "in_force"},
-    "gauntlet": {"unchanged", "untouched"},
+    "gauntlet": {"extra", "unchanged", "untouched"},
 }
 
 
