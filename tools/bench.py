@@ -65,4 +65,4 @@ def here(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tuple(sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))

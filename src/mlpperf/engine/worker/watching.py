@@ -102,8 +102,8 @@ class Watch:
         for name in INTERPRETERS:
             with contextlib.suppress(ImportError):
                 self._blinding(importlib.import_module(name), "create", "runs another interpreter")
-        for module in list(sys.modules.values()):  # such as what runs the suite
-            place = os.path.realpath(getattr(module, "__file__", None) or "")
+        files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+        for place in map(os.path.realpath, filter(None, files)):  # such as of what runs the suite
             if os.path.basename(place) in self._names and not is_standard(place):  # noqa: PTH119
                 self._audit_elsewhere(place)
         threading.settrace(self._look)
