@@ -172,7 +172,7 @@ SERVER = (
     START_WORKER.replace(
         "main()\n",
         """
-import gc, json, os, signal
+import gc, json, os, signal, tempfile
 from _pytest.config import get_config
 from mlpperf_worker import asv_suite, loading, main as commands, pytest_suite
 # What loading leaves in other modules has tests of its own, and takes longer than all the rest.
@@ -191,6 +191,7 @@ for line in sys.stdin:
         os.environ.clear()
         os.environ.update(order["environment"])
         os.chdir(order["current"])
+        tempfile.tempdir = None  # its own, as in a new Python
         for number, name in enumerate(("task", "answers", "errors")):
             file = os.open(os.path.join(order["folder"], name), os.O_RDWR | os.O_CREAT)
             os.dup2(file, number)

@@ -5,11 +5,10 @@ say of themselves, installs the wheel into an empty environment, counts what cam
 `mlpperf` command through a project of two hot paths and two commits, of which the second slows one
 down. Then the same project's tests are compared, which run in an environment of their own. What
 needs an extra has to say so in one sentence. Then the extra `report` is installed too, and builds
-the project's report without the articles. The packages come from wherever pip is set up to take
-them.
+the project's report without the articles.
 
 The megabytes are what the files below site-packages take on the disk, as `du` counts them, with the
-compiled files that pip writes beside them; pip itself is not there.
+compiled files beside them, as pip writes them too; pip itself is not there.
 """
 
 from __future__ import annotations
@@ -30,7 +29,8 @@ from packaging.metadata import Metadata
 
 ROOT = Path(__file__).parents[2]
 PACKAGES, MEGABYTES = 20, 130  # at most
-PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+UV = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python")
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python")
 
 PYPROJECT = """
 [project]
@@ -169,8 +169,12 @@ def wheel(folder: Path) -> Path:
 
 
 def install(what: Sequence[str], environment: Path) -> None:
-    """Install `what` into an environment, which may have no pip of its own."""
-    run(*PIP, "--python", environment / "bin" / "python", "install", *what, folder=environment)
+    """Install `what` into an environment, which may have no pip of its own, by uv or else pip."""
+    python = environment / "bin" / "python"
+    try:
+        run(*UV, python, *what, folder=environment)
+    except Failed:  # pip may be set up for an index that uv does not know
+        run(*PIP, python, "install", *what, folder=environment)
 
 
 def check_size(environment: Path) -> None:

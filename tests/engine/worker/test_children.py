@@ -15,9 +15,12 @@ from mlpperf.engine.worker.origins import REPORT, Origins
 
 
 @pytest.fixture(scope="module")
-def children() -> Iterator[Children]:
+def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
     """One for all, as an audit hook cannot be taken away."""
-    yield Children()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("children")))
+        watching = Children()
+    yield watching
     os.environ.pop(REPORT)
 
 
