@@ -86,7 +86,7 @@ def test_a_working_tree_elsewhere_is_named(project: Any, tmp_path: Path) -> None
         source(project.folder, tmp_path)
 
 
-def test_what_git_says_about_a_damaged_commit_is_shown(project: Any) -> None:
+def test_what_git_says_about_a_damaged_commit_is_shown(project: Any, tmp_path: Path) -> None:
     commit = project.git("rev-parse", "HEAD").strip()
     project.commit("after")
     damaged = Path(project.folder, ".git/objects", commit[:2], commit[2:])
@@ -99,5 +99,10 @@ def test_what_git_says_about_a_damaged_commit_is_shown(project: Any) -> None:
     project.git("checkout", "--quiet", "--orphan", "new")
     with pytest.raises(MlpperfError, match="no commit 'HEAD' here; this branch has none yet"):
         commit_named("HEAD", project.folder)
+    empty = tmp_path / "empty"
+    project.git("init", "--quiet", "--initial-branch", "trunk", str(empty))
+    for name in ("HEAD", "main", "trunk"):
+        with pytest.raises(MlpperfError, match=f"no commit '{name}' here; this repository has "):
+            commit_named(name, empty)
     with pytest.raises(MlpperfError, match=r"'main\^{tree}' here \(git rev-parse: .* commit type"):
         commit_named("main^{tree}", project.folder)

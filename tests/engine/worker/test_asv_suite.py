@@ -25,6 +25,7 @@ def walk(steps=1):
     "perf/suite/walks.py": """
 import os
 import town
+from asv_runner.benchmarks.mark import SkipNotImplemented
 
 def time_plain():
     town.walk(50)
@@ -62,6 +63,16 @@ class Skipping:
         town.walk(n)
 
     time_some.skip_params = [(2,)]
+
+    def time_others(self, n):
+        if n == 2:
+            raise SkipNotImplemented("too many")
+        town.walk(n)
+
+    def track_others(self, n):
+        if n == 2:
+            raise SkipNotImplemented("too many")
+        return n
 
 def time_fails():
     raise ValueError("no way")
@@ -195,7 +206,7 @@ def test_series_are_what_asv_finds_with_all_parameters(looked: list[Any]) -> Non
     assert ("walks.Parameters", "(10, 'a')", "time_fresh") in base.series
     assert ("deeper.more", "", "time_more") in base.series
     assert ("former.Place", "", "time_known") in base.series
-    assert sum(where.startswith(("walks", "deeper")) for where, _, _ in base.series) == 16
+    assert sum(where.startswith(("walks", "deeper")) for where, _, _ in base.series) == 20
 
 
 def test_what_cannot_be_used_is_named_and_takes_no_other_along(
@@ -234,6 +245,7 @@ def test_every_kind_of_setup_is_proven(name: str, proven: dict[str, Any]) -> Non
     [
         ("time_fresh(20, 'b')", "skips"),
         ("time_some(2)", "skips"),
+        ("time_others(2)", "skips"),
         ("time_lazily", "runs none of its code"),
         ("time_async", "runs none of its code"),
     ],
@@ -251,6 +263,7 @@ def valued(versions: dict[str, Any]) -> dict[str, Any]:
     walks = ("track_steps", "mem_list", "peakmem_list", "track_fails", "track_gone")
     series = [["walks", "", name] for name in walks]
     series += [["odd", "", name] for name in ("track_nan", "track_nothing", "track_word")]
+    series += [["walks.Skipping", "(2)", "track_others"]]
     head = {"head": versions["head"]}
     return {answer.series[2]: answer for answer in answers(head, "value", series=series)}
 
@@ -268,6 +281,7 @@ def test_what_measures_no_time_is_not_called_but_asked(
     assert 1e6 < found["peakmem_list"].value < 1e10
     assert found["mem_list"].unit == found["peakmem_list"].unit == "bytes"
     assert found["track_fails"].failed == "it raised ZeroDivisionError: division by zero"
+    assert found["track_others"].skipped == "it skips these parameters"
     assert found["track_gone"].untimed == "this process did not load it"
 
 

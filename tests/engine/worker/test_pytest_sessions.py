@@ -154,11 +154,6 @@ def test_nothing_above_the_project_counts(tmp_path: Path) -> None:
         ({"pyproject.toml": "[tool.mlpperf]\npytest_options = ['--nope']\n"}, "--nope"),
         ({"pytest.ini": "[pytest\n"}, "test_it.py::test_it"),
         ({"conftest.py": "import pkg.parser\n", "pkg/__init__.py": ""}, "a build generates it"),
-        ({"pytest.ini": "[pytest]\npython_functions = none\n"}, "has collected no test"),
-        (
-            {"tests/test_it.py": "def test_a(): ...\nLATER = {'fixture': 'benchmark'}\n"},
-            "has collected 1 test, but none with",
-        ),
     ],
 )
 def test_a_session_that_ends_early_says_why(
@@ -166,6 +161,28 @@ def test_a_session_that_ends_early_says_why(
 ) -> None:
     series, broken = looked(tmp_path, {"tests/test_it.py": FIXTURE, **files})
     assert said in " ".join([*series, *broken.values()])
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pytest.ini": "[pytest]\npython_functions = none\n"},
+        {"tests/test_it.py": "def test_a(): ...\nLATER = {'fixture': 'benchmark'}\n"},
+    ],
+)
+def test_a_file_that_only_looks_like_one_with_benchmarks_is_not_broken(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    assert looked(tmp_path, {"tests/test_it.py": FIXTURE, **files}) == (set(), {})
+
+
+def test_a_file_that_pytest_does_not_open_is_not_passed_for_one_without_benchmarks(
+    tmp_path: Path,
+) -> None:
+    hook = "import pytest\n@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef "
+    hook += "pytest_collect_file():\n    yield\n    return []\n"
+    _, broken = looked(tmp_path, {"tests/test_it.py": FIXTURE, "conftest.py": hook})
+    assert broken == {"": "pytest has left out tests/test_it.py"}
 
 
 def test_benchmarks_by_way_of_fixtures_marks_and_classes(tmp_path: Path) -> None:

@@ -280,7 +280,6 @@ def test_every_use_of_the_fixture_is_proven(name: str, proven: dict[str, Any]) -
         ("test_within_a_loop", "an event loop is running"),
         ("test_gives_a_coroutine", "gives a coroutine"),
         ("test_weaves", "weaves"),
-        ("test_unused", "not used"),
         ("test_skipped", "too hot"),
         ("test_expected_to_fail", "xfail"),
     ],
@@ -290,6 +289,12 @@ def test_what_cannot_be_timed_says_why(name: str, why: str, proven: dict[str, An
     said = {**proven[name].untimed, **proven[name].skipped}
     assert all(why in reason for reason in said.values())
     assert set(said) == {"base", "head"}
+
+
+def test_a_test_that_does_not_use_its_fixture_is_no_benchmark(proven: dict[str, Any]) -> None:
+    assert proven["test_unused"].untimed == proven["test_unused"].failed == {}
+    why = "it does not use its benchmark fixture"
+    assert proven["test_unused"].skipped == {"base": why, "head": why}
 
 
 def test_its_own_asserts_prove_a_test(proven: dict[str, Any]) -> None:

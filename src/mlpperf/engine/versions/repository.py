@@ -146,7 +146,9 @@ def commit_named(revision: str, folder: Path) -> str:
         if isinstance(reason.__cause__, OSError):  # git cannot be run
             raise
         hint = unshallow(folder) or _similar(revision, folder) or "see git log --all"
-        if revision == "HEAD":
+        if not _names(folder, "refs") and not query("rev-parse", "--verify", "HEAD", folder=folder):
+            hint = "this repository has none yet"
+        elif revision == "HEAD":
             hint = "this branch has none yet"
         elif ".." in revision:
             hint = "two commits are two arguments, BASE and HEAD"

@@ -47,6 +47,14 @@ BENCHMARK = re.compile(
     r"|benchmark_name"
 )
 
+PARAMETERS = "it skips these parameters"
+# What a benchmark raises to be skipped; the oldest runners do not have it.
+SKIPS: tuple[type[BaseException], ...] = ()
+with contextlib.suppress(ImportError):
+    from asv_runner.benchmarks.mark import SkipNotImplemented
+
+    SKIPS = (SkipNotImplemented,)
+
 # Functions that only make a generator or a coroutine.
 LAZY = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 
@@ -159,7 +167,7 @@ class AsvCopy(Copy):
             with self._scene.entered():
                 given = benchmark.run(*benchmark._build_params())
         except BaseException as reason:
-            raise FailedError(f"it raised {one_line(reason)}") from reason
+            raise self.failure(reason) from reason
         finally:
             self.end()
         try:
@@ -169,6 +177,12 @@ class AsvCopy(Copy):
         if not math.isfinite(value):
             raise NotTimedError(f"it gives {str(given)[:60]}, which is no finite number")
         return value, str(benchmark.unit)
+
+    def failure(self, reason: BaseException) -> SeriesError:
+        """The same, and what asv's runner takes for a wish to skip these parameters."""
+        if isinstance(reason, SKIPS):
+            return SkippedError(PARAMETERS)
+        return super().failure(reason)
 
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Get a benchmark ready, as `Copy.begin`."""
@@ -192,7 +206,7 @@ class AsvCopy(Copy):
         benchmark.set_param_idx(index)
         benchmark.set_cache(self._cache(benchmark))
         if benchmark.do_setup():
-            raise SkippedError("it skips these parameters")
+            raise SkippedError(PARAMETERS)
         self._current = benchmark
         return benchmark
 

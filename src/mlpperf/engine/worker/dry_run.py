@@ -12,7 +12,7 @@ from .clocks import time
 from .isolation import leave
 from .protocol import CallTime, DryRun, Names
 from .runner import Runner
-from .suite import Copy, FailedError, NotTimedError, SeriesError, one_line, why
+from .suite import Copy, NotTimedError, SeriesError, one_line, why
 from .timeout import TooLongError, at_most
 from .tracing import foreign_file
 from .watching import IN_GARBAGE, RUNS, Watch
@@ -88,7 +88,7 @@ def call_time(
         raise
     except BaseException as reason:
         copy.give_up()
-        raise FailedError(f"it raised {one_line(reason)}") from reason
+        raise copy.failure(reason) from reason
     finally:
         leave()
     copy.end()

@@ -89,7 +89,6 @@ class PytestCopy(Copy):
         importing: list[str] = []
         while True:
             self.broken, self._errors, self._why_ended = {}, Tee(sys.stderr), ""
-            self._collected = 0
             arguments = [*OPTIONS, *options, *importing]
             self._session = greenlet(functools.partial(self._run, arguments, files))
             self._switch()
@@ -109,17 +108,14 @@ class PytestCopy(Copy):
             if not self._session.dead:
                 self._switch()  # to its end
         self.broken |= broken
-        if not (self._items or self.broken):
-            tests = "no test"
-            if self._collected:
-                tests = f"{self._collected} test{'s' * (self._collected > 1)}, but none with the "
-                tests += "benchmark fixture"
+        if self._items or self.broken:
+            return
+        missed = [file for file in files if file not in self.loading]
+        if self._why_ended:
             what = f"{name} cannot be loaded" if name else "pytest has ended"
-            self.broken[""] = (
-                with_remedy(f"{what}: {in_one_line(output)}")
-                if self._why_ended
-                else f"pytest has collected {tests}"
-            )
+            self.broken[""] = with_remedy(f"{what}: {in_one_line(output)}")
+        elif missed:  # a file without a benchmark is none that cannot be loaded
+            self.broken[""] = f"pytest has left out {', '.join(missed[:3])}"
 
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Run a test until it hands its function over, as `Copy.begin`."""
@@ -131,7 +127,7 @@ class PytestCopy(Copy):
         if isinstance(answer, Runner):
             return answer
         self._check()
-        raise NotTimedError("its benchmark fixture was not used")
+        raise SkippedError("it does not use its benchmark fixture")
 
     def end(self) -> None:
         """Let the test go on, to its end."""
@@ -189,7 +185,6 @@ class PytestCopy(Copy):
     def collected(self, items: Sequence[Any]) -> None:
         """Take the tests that are to be timed, and run those that are wanted."""
         sys.stderr = self._errors.stream
-        self._collected = len(items)
         self._items = {_names(item): item for item in items if is_timed(item)}
         expected = None
         while wanted := self._pause():

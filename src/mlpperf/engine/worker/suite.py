@@ -99,6 +99,10 @@ class Copy:
             If it fails.
         """
 
+    def failure(self, reason: BaseException) -> SeriesError:
+        """What an exception means that the call of a series has raised."""
+        return FailedError(f"it raised {one_line(reason)}")
+
     def give_up(self) -> None:
         """End it without what would come after the call, which has failed or takes too long."""
         with contextlib.suppress(FailedError):
