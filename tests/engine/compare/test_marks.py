@@ -220,6 +220,7 @@ def test_what_cannot_be_marked_has_a_reason(head: Extent, why: str) -> None:
 
 def test_nothing_follows_where_more_than_functions_changed() -> None:
     assert planned(elsewhere="a.csv")[0].not_timed == "a.csv changed"
+    assert planned(elsewhere="mlpperf-packages/b/a.csv")[0].not_timed == "b/a.csv changed"
     known, marked = planned(elsewhere="a.py")
     assert known.not_timed == "a.py changed in more than its functions"
     assert marked is None

@@ -327,6 +327,10 @@ def test_names(tmp_path: Path) -> None:
         ({"streets": STREETS + "STEPS += 1\n"}, "changes what others may hold"),
         ({"streets": STREETS + "A = walk(1)\n"}, "calls walk"),
         ({"streets": STREETS + "from .maps import dict\nA = dict()\n"}, "calls dict"),
+        ({"streets": STREETS + "STEPS.set(2)\n"}, "calls set"),
+        ({"streets": STREETS + "OLD = os.x.set(2)\n"}, "calls set"),
+        ({"streets": STREETS + "os.x.override(y=2)\n"}, "calls override"),
+        ({"streets": STREETS + "A = [set(), len('a'.format(1))]\n"}, ""),
         ({"streets": STREETS + "with os.x: pass\n"}, "changed outside functions"),
         ({"streets": STREETS + "if os:\n    class A: pass\n"}, "changed outside functions"),
         ({"streets": STREETS + "if os:\n    @hook\n    def f(): pass\n"}, "decorates f"),
@@ -549,6 +553,29 @@ def test_an_added_or_removed_file_matters_to_code_that_names_it(tmp_path: Path) 
     changed = between(tmp_path, {"shops": shops}, **{"fast.flag": ""})
     assert named(changed, tmp_path) == {"def buy()"}
     assert changed.effects["fast.flag"].named
+
+
+@pytest.mark.parametrize(
+    "seeks",
+    [
+        "try:\n    from . import harbour\n    BOATS = 2\nexcept ImportError:\n    BOATS = 1\n",
+        "try:\n    import town.harbour as sea\nexcept ImportError:\n    sea = None\n"
+        "BOATS = 2 if sea else 1\n",
+        "from importlib.util import find_spec\nBOATS = bool(find_spec('town.harbour'))\n",
+    ],
+)
+@pytest.mark.parametrize("side", ["base", "head"])
+def test_what_a_module_does_without_another_differs_where_that_is_gone(
+    seeks: str, side: str, tmp_path: Path
+) -> None:
+    shops = f"{seeks}\ndef buy():\n    return BOATS\n\ndef sell():\n    return 1\n"
+    for name in ("base", "head"):
+        harbour = {"harbour": "# nothing\n"} if name == side else {}
+        written(tmp_path / name, shops=shops, **harbour)
+    versions = [Version(name, None, tmp_path / name) for name in ("base", "head")]
+    changed = changes(*versions)
+    assert named(changed, tmp_path) == {"def buy()"}
+    assert changed.effects["src/town/harbour.py"].data  # it matters although nothing runs it
 
 
 def test_links_and_missing_submodules_are_not_followed(tmp_path: Path) -> None:

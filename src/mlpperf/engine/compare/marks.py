@@ -159,7 +159,8 @@ def plan_marks(
         answer = extents.get(series)
         if elsewhere:
             is_code = elsewhere.endswith(".py")
-            why = f"{elsewhere} changed{' in more than its functions' * is_code}"
+            shown = in_repository(elsewhere, sources["head"])
+            why = f"{shown} changed{' in more than its functions' * is_code}"
         elif not answer:
             why = "changed code runs before its calls, too, or they could not be followed in time"
         else:

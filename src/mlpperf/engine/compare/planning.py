@@ -105,7 +105,7 @@ def _plan_suite(context: Context, suite: Suite, inventories: Mapping[str, Invent
     base, head = inventories["base"], inventories["head"]
     if not head.series:
         reasons = _reasons(head.broken)
-        why = " ".join(reasons.values()) or f"it has no series of the {suite.kind} suite"
+        why = " ".join(reasons.values()) or "no benchmark was found there"
         if any(inventory.series for inventory in inventories.values()):
             return Plan(broken={"head": why})
         if head.broken:

@@ -214,15 +214,17 @@ class _Followed:
         self._here: dict[str, set[str]] = {name: set()}  # names with a changed value, by file
         self._names = set(names)  # all of them: other files may import them
         self._strings: set[str] = set()  # names that were added or removed
+        one_sided = len(both.texts(name)) < 2
+        self._module = set[str]()  # how others mention it, if only one version has this module
         if name.endswith(".py"):
+            self._module = {f"{sign}{_module(name)}" for sign in ".'^"} if one_sided else set()
             self._compare()
         else:
             self.effect.data = True
             suffix = Path(name).suffix[1:]
             self.effect.named = not suffix or both.mentions({suffix})
-            if len(both.texts(name)) < 2:
-                self._strings |= set(re.findall(r"\w+", Path(name).stem))
-        if self._names or self._strings:
+            self._strings |= set(re.findall(r"\w+", Path(name).stem)) if one_sided else set()
+        if self._names or self._strings or self._module:
             self._spread()
         effect = self.effect
         effect.elsewhere |= bool(self._names - DOCSTRINGS or effect.unsure or effect.data)
@@ -242,13 +244,11 @@ class _Followed:
         except UNREADABLE as reason:
             self._unsure(name, f"cannot be read ({type(reason).__name__})")
             return
-        if len({tuple(outline.docs) for outline in sides.values()}) > 1:
-            self._bind(name, DOCSTRINGS)
-        if len({tuple(outline.types) for outline in sides.values()}) > 1:
-            self._bind(name, ANNOTATIONS)
+        for kind, names in (("docs", DOCSTRINGS), ("types", ANNOTATIONS)):
+            if len({tuple(getattr(outline, kind)) for outline in sides.values()}) > 1:
+                self._bind(name, names)
         self._functions(sides)
-        new = self._classes(sides)
-        self._statements(sides, new)
+        self._statements(sides, self._classes(sides))
 
     def _functions(self, sides: Mapping[str, Outline]) -> None:
         keyed = {side: outline.keyed("function") for side, outline in sides.items()}
@@ -268,8 +268,7 @@ class _Followed:
 
     def _classes(self, sides: Mapping[str, Outline]) -> set[str]:
         """Compare the classes; the result are those that only one version has."""
-        keyed = {side: outline.keyed("class") for side, outline in sides.items()}
-        one, other = keyed.values()
+        one, other = (outline.keyed("class") for outline in sides.values())
         new = set()
         for key in one.keys() | other.keys():
             if key in one and key in other:
@@ -359,8 +358,10 @@ class _Followed:
                 has = name in holders or not words_of(text).isdisjoint(IMPORTING)
                 has = has or any({f".{one}", f"^{one}"} & outline.mentions for one in modules)
                 tokens = loose | self._here.get(name, set()) | (tight if has else set())
-                for part in outline.parts if not tokens.isdisjoint(outline.mentions) else ():
+                for part in outline.parts if (tokens | self._module) & outline.mentions else ():
                     mentions = tokens & part.mentions if part.kind != "import" else set()
+                    if part.kind == "statement" and self._module & part.mentions:
+                        mentions, self.effect.data = self._module, True  # whether it is run or not
                     # Only a function can get a module as an argument without importing it.
                     if mentions - (set() if has or part.kind == "function" else {ANYTHING}):
                         self._affect(side, name, part)
@@ -396,5 +397,4 @@ class _Followed:
 
 def _module(name: str) -> str:
     """The last part of the name by which a file is imported."""
-    file = Path(name)
-    return file.parent.name if file.stem == "__init__" else file.stem
+    return Path(name.removesuffix("/__init__.py")).stem

@@ -47,6 +47,9 @@ GIVING |= {"NewType", "namedtuple", "compile", "getLogger", "Decimal", "Fraction
 GIVING |= {"MappingProxyType", "timedelta", "itemgetter", "partial", "Path", "join", "format"}
 GIVING |= {"OrderedDict", "Counter", "split", "strip", "lower", "upper", "keys", "values", "items"}
 
+# Methods of these names may do anything, such as `set`.
+BUILTIN = {*dir(builtins)} - {"compile", "format"}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -277,9 +280,12 @@ def _effect(nodes: Iterable[ast.AST], trusted: Collection[str]) -> tuple[set[str
         elif isinstance(node, ast.Attribute | ast.Subscript):
             if not isinstance(node.ctx, ast.Load):
                 opaque = opaque or f"assigns to what others hold {line}"
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            trusted = ()  # what it gives is not used: it is called for what it does
         elif isinstance(node, ast.Call):
             called = last_name(node.func)
-            if called not in trusted:
+            is_method = isinstance(node.func, ast.Attribute) and called in BUILTIN
+            if called not in trusted or is_method:
                 opaque = opaque or f"calls {called or 'something'} {line}"
         elif isinstance(node, ast.AugAssign):
             if getattr(node.target, "id", "") != "__all__":
