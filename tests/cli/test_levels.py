@@ -96,7 +96,7 @@ def test_where_nothing_changed_nothing_is_named(started: Any) -> None:
     ("given", "words"),
     [
         (("backfill", "HEAD..HEAD"), "both are the same"),
-        (("backfill", "HEAD..HEAD~3"), "did you mean HEAD~3..HEAD?"),
+        (("backfill", "HEAD..HEAD~3"), "HEAD comes after HEAD~3; exchange the two"),
         (("backfill", "nowhere..HEAD"), "There is no commit 'nowhere'"),
         (("backfill", "HEAD~3...HEAD"), "two dots"),
         (("backfill", "--since", "2037-01-01"), "no commits since"),
@@ -104,7 +104,7 @@ def test_where_nothing_changed_nothing_is_named(started: Any) -> None:
         (("backfill", "HEAD~3..HEAD", "--minutes", "-1"), "from 0 on, not -1"),
         (("bisect",), "--good names a commit"),
         (("bisect", "--good", "HEAD~3", "--confidence", "200%"), "between 50 and 100 %"),
-        (("bisect", "--good", "HEAD", "--bad", "HEAD~3"), "did you mean"),
+        (("bisect", "--good", "HEAD", "--bad", "HEAD~3"), "exchange the two"),
         (("bisect", "--good", "HEAD~3", "--confidence", "abc"), "--confidence takes a percentage"),
         (("calibrate", "--size", "abc"), "--size takes a percentage such as 2%, not 'abc'"),
     ],

@@ -184,6 +184,9 @@ def test_a_version_is_checked_out(project: Any, tmp_path: Path) -> None:
     project.write("src/pkg/work.py", "changed")
     old = checked_out("HEAD", project.folder, Path(), tmp_path / "old")
     new = checked_out(None, project.folder, Path(), tmp_path / "new")
+    by_hash = checked_out(old.commit, project.folder, Path(), tmp_path / "hash")
+    assert old.commit
+    assert (by_hash.name, by_hash.commit) == (old.commit[:10], old.commit)
     assert (old.name, old.commit, old.root) == ("HEAD", first, tmp_path / "old")
     assert (new.name, new.commit, new.root) == ("the working tree", None, tmp_path / "new")
     assert (new.root / "src/pkg/work.py").read_text(encoding="utf-8") == "changed"

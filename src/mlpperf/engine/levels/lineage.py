@@ -140,7 +140,7 @@ def chosen(asked: str | None, folder: Path, since: str | None = None) -> Lineage
 def _no_way(start: str, every: Lineage, first: str, last: str, folder: Path) -> str:
     """Why there is no range from `first` to `last`."""
     if every[-1].hash in lineage(start, folder).places:
-        return f"{first} comes after {last}; did you mean {last}..{first}?"
+        return f"{first} comes after {last}; exchange the two."
     if clause := unshallow(folder):
         return f"{first} is not before {last} here; {clause}."
     return (

@@ -10,6 +10,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from ..suites import pyproject
+from ..words import SHORT
 from .checkout import Missing, check_out, copy_tree
 from .environment import Runtime, packages, requirements, unmet
 from .imports import imports, module_files
@@ -90,7 +91,8 @@ def checked_out(
     into.mkdir()
     missing = copy_tree(top, into) if commit is None else check_out(commit, top, into)
     root = into / project
-    name = revision or "the working tree"
+    # A whole hash is longer than a line of what is printed has room for.
+    name = (commit[:SHORT] if commit and revision == commit else revision) or "the working tree"
     entries = entries_of(root, usual, into)
     version = Version(name, commit, root, entries, copy=into, home=top, missing=missing)
     return replace(version, packages=packages_by_name(version))
