@@ -384,7 +384,7 @@ def scaled(x, _original=scaled):
 """
 
 
-KILLED = "A process was killed by signal 9 (doubling batch-128 scaled) and printed nothing"
+KILLED = "A process was killed by signal 9 (head doubling batch-128 scaled) and printed nothing"
 
 
 def test_a_process_that_is_killed_leaves_the_others_results(
@@ -421,7 +421,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     visits = {f.series.variant: f.processes for f in result.findings.values()}
     assert visits.pop("scaled") == 0
     assert any(visits.values())
-    assert result.warnings == [KILLED]  # of both processes
+    assert result.warnings == [KILLED.replace("head", "base")]  # of both processes
     assert result.exit_code == 2
     assert [f.series.variant for f in result.missing if f.series.variant == "scaled"]
 

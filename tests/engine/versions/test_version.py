@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from mlpperf.engine.versions.version import (
     checked_out,
     coexistence,
     entries_of,
-    packages_by_name,
 )
 from mlpperf.errors import MlpperfError
 
@@ -26,8 +24,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def version(root: Path) -> Version:
-    made = Version(root.name, None, root, entries_of(root, HOT_PATHS))
-    return replace(made, packages=packages_by_name(made))
+    return Version(root.name, None, root, entries_of(root, HOT_PATHS))
 
 
 def edit(root: Path, name: str, old: str, new: str) -> None:
@@ -66,38 +63,7 @@ def test_this_package_needs_no_entry() -> None:
     assert entries_of(ROOT) == ("mlpperf.paths:PATHS",)
 
 
-# --- absolute imports -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("line", "by_name"),
-    [
-        ("import pkg", True),
-        ("import numpy, pkg.work as w", True),
-        ("from pkg.work import added", True),
-        ("from pkg import work", True),
-        ("def f():\n    from pkg import work", True),
-        ("import pkgs", False),
-        ("from . import work", False),
-        ("from .work import added as pkg", False),
-        ("pkg = 'import pkg'", False),
-        ("broken(", False),
-    ],
-)
-def test_where_a_package_imports_itself_by_its_name(
-    line: str, by_name: bool, two: tuple[Path, Path]
-) -> None:
-    assert packages_by_name(version(two[0])) == ()
-    (two[0] / "src/pkg/late.py").write_text(f"# a comment\n{line}\n", encoding="utf-8")
-    assert packages_by_name(version(two[0])) == (("pkg",) if by_name else ())
-
-
-def test_another_package_of_the_project_counts_as_itself(two: tuple[Path, Path]) -> None:
-    """Of two versions in one process, both would get the first one."""
-    (two[0] / "src/core").mkdir()
-    (two[0] / "src/core/__init__.py").write_text("FACTOR = 2\n", encoding="utf-8")
-    edit(two[0], "src/pkg/work.py", "REPEATS = 1", "from core import FACTOR\n\nREPEATS = 1")
-    assert packages_by_name(version(two[0])) == ("pkg", "core")
+# --- one process ------------------------------------------------------------------------------
 
 
 def test_versions_that_cannot_share_a_process_say_why(

@@ -64,7 +64,7 @@ class Pool:
 
     def add(self, side: str, version: Version) -> None:
         """Take a further version, made of base and head, which runs where these run."""
-        self._sides[side] = side_of(version)
+        self._sides[side] = replace(side_of(version), packages=self._packages)
         if COMMANDS in self._suites:
             write_scripts(version.root, version.whole, self._runtime(COMMANDS).python)
 
@@ -225,9 +225,6 @@ class Pool:
             about["ignored"] = self._ignored
         about |= {"inputs": str(self._inputs), "home": self._home, "seed": self._seed(), **task}
         described = {side: self._sides[side] for side in sides}
-        if suite:
-            own = list(self._packages)
-            described = {side: replace(of, packages=own) for side, of in described.items()}
         home = new_home(str(self._inputs))
         return TaskWorker(
             Task(kind, suite or HOTPATH, sides=described, **about),
@@ -255,13 +252,14 @@ class Pool:
 
     @cached_property
     def _sides(self) -> dict[str, Side]:
-        return {side: side_of(version) for side, version in self._versions.items()}
+        sides = {side: side_of(version) for side, version in self._versions.items()}
+        return {side: replace(of, packages=self._packages) for side, of in sides.items()}
 
     @cached_property
-    def _packages(self) -> tuple[str, ...]:
+    def _packages(self) -> list[str]:
         """The packages of the project, in any of the versions."""
-        folders = (self._sides[side].folders for side in ("base", "head"))
-        return own_packages(Path(folder) for of_version in folders for folder in of_version)
+        versions = (self._pair.base, self._pair.head)
+        return list(dict.fromkeys(name for one in versions for name in side_of(one).packages))
 
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))
@@ -269,10 +267,11 @@ class Pool:
 
 def side_of(version: Version) -> Side:
     """A version, as a worker loads it."""
+    folders = import_folders(version.root, version.whole)
     return Side(
         str(version.root),
-        list(version.packages),
-        [str(folder) for folder in import_folders(version.root, version.whole)],
+        list(own_packages(folders)),
+        list(map(str, folders)),
         str(version.whole),
         list(version.entries),
     )

@@ -109,7 +109,6 @@ class Diff:
             root=into / project,
             copy=into,
             entries=self.head.entries or self.base.entries,
-            packages=tuple(dict.fromkeys([*self.base.packages, *self.head.packages])),
         )
 
     def _copy(self, file: str, into: Path) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from importlib.machinery import EXTENSION_SUFFIXES
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..suites import pyproject
 from ..words import SHORT
 from .checkout import Missing, check_out, copy_tree
 from .environment import Runtime, packages, requirements, unmet
-from .imports import imports, module_files
-from .layout import import_folders
+from .imports import module_files
+from .layout import extension_modules, import_folders
 from .repository import commit_named
 
 
@@ -46,8 +44,6 @@ class Version:
     commit : its full hash; None for a working tree or a release.
     root : the folder of the project's files.
     entries : the addresses of its hot paths, such as `package.module:PATHS`.
-    packages : the project's packages, if one of them imports another or itself by name: then each
-        copy has modules of its own under these names. Otherwise copies have different names.
     copy : the folder with the files of the whole repository, around `root`; None if that is `root`.
     home : the top of the user's repository, whose files must not be run.
     missing : the commits of submodules that are missing here, by their path.
@@ -58,7 +54,6 @@ class Version:
     commit: str | None
     root: Path
     entries: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
     copy: Path | None = None
     home: Path | None = None
     missing: Missing = field(default_factory=dict)
@@ -94,8 +89,7 @@ def checked_out(
     # A whole hash is longer than a line of what is printed has room for.
     name = (commit[:SHORT] if commit and revision == commit else revision) or "the working tree"
     entries = entries_of(root, usual, into)
-    version = Version(name, commit, root, entries, copy=into, home=top, missing=missing)
-    return replace(version, packages=packages_by_name(version))
+    return Version(name, commit, root, entries, copy=into, home=top, missing=missing)
 
 
 def coexistence(base: Version, head: Version, folder: Path, reason: str) -> tuple[str, Runtime]:
@@ -110,10 +104,10 @@ def coexistence(base: Version, head: Version, folder: Path, reason: str) -> tupl
             into = folder / f"{side}-requirements"
             folders[side] = packages(sys.executable, requirements(version.root), into)
             reason = reason or f"{version.name} needs {', '.join(missing)}"
-        for file in (file for files in _packages(version).values() for file in files):
-            if file.name.endswith(tuple(EXTENSION_SUFFIXES)):
-                place = file.relative_to(version.root)
-                reason = reason or f"{version.name} has extension modules: {place}"
+        for place in import_folders(version.root, version.whole):
+            for file in extension_modules(place):
+                name = file.relative_to(version.whole)
+                reason = reason or f"{version.name} has extension modules: {name}"
     return reason, Runtime(packages=folders)
 
 
@@ -122,34 +116,6 @@ def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None)
     named = pyproject.entries(root / "pyproject.toml")
     folders = _folders(root, whole)
     return tuple(named or (entry for entry in usual if _first_file(folders, entry)))
-
-
-def packages_by_name(version: Version) -> tuple[str, ...]:
-    """The packages of this version, if one of them imports another or itself by name."""
-    own = _packages(version)
-    imported = (name for files in own.values() for file in files for name in _imported(file))
-    return tuple(own) if any(name in own for name in imported) else ()
-
-
-def _packages(version: Version) -> dict[str, list[Path]]:
-    """The files of the packages of its hot paths, and of the project's that these import."""
-    folders = _folders(version.root, version.copy)
-    names = list(dict.fromkeys(re.split("[.:]", entry)[0] for entry in version.entries))
-    files = {}
-    for package in names:  # grows in the loop
-        first = _first_file(folders, package)
-        files[package] = [first] if first else []
-        if first and first.name == "__init__.py":
-            below = sorted(file for file in first.parent.rglob("*") if file.is_file())
-            files[package] = [file for file in below if "__pycache__" not in file.parts]
-        imported = dict.fromkeys(name for file in files[package] for name in _imported(file))
-        names += [n for n in imported if n not in names and _first_file(folders, n)]
-    return files
-
-
-def _imported(file: Path) -> Iterable[str]:
-    """The packages that a file imports by name."""
-    return imports(file.read_bytes()).packages if file.suffix == ".py" else ()
 
 
 def _folders(root: Path, whole: Path | None) -> tuple[Path, ...]:

@@ -6,14 +6,10 @@ This needs NumPy and this package's vocabulary, which the environments of other 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
-import itertools
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ...agreement import Agreement, arrays_in
@@ -27,7 +23,6 @@ from .protocol import Names, Side
 from .runner import Runner
 from .suite import Copy, FailedError
 
-_numbers = itertools.count()
 Contestant = tuple[HotPath, Variant]
 
 
@@ -36,25 +31,15 @@ class BrokenVersionError(FailedError):
 
 
 class HotPathCopy(Copy):
-    """A version's hot paths, from packages loaded anew.
+    """A version's hot paths, imported in a world of their own.
 
-    If its packages import each other relatively, they are loaded under other names than their own:
-    whatever they load, now or at their first call, is of the same version. If they import each
-    other by name, each copy has modules of its own, which are there only while it is its turn.
+    Raises `BrokenVersionError` if it does not import, or holds something else than hot paths.
 
     Parameters
     ----------
-    name
-        Of the side.
-    inputs
-        The folder that the dry run writes the inputs to.
-    given
-        What `begin` gives gets its arguments when it is called, from `arguments`.
-
-    Raises
-    ------
-    BrokenVersionError
-        If it does not import, or holds something else than hot paths.
+    name : of the side.
+    inputs : the folder that the dry run writes the inputs to.
+    given : what `begin` gives gets its arguments when it is called, from `arguments`.
     """
 
     def __init__(
@@ -66,12 +51,9 @@ class HotPathCopy(Copy):
         given: bool = False,
     ) -> None:
         self._root, self._inputs, self._given = Path(side.root), inputs, given
-        folders = list(map(Path, side.folders))
-        self._folders = dict.fromkeys([self._root / "src", *folders, self._root])
-        self.world = None
-        if side.packages:
-            self.world = World(Path(side.whole), side.packages, folders, None, name, origins)
-        self._aliases: dict[str, str] = {}  # of the packages that are loaded under new names
+        places = [self._root / "src", *map(Path, side.folders), self._root]
+        self._folders = [place for place in dict.fromkeys(places) if place.is_dir()]
+        self.world = World(Path(side.whole), side.packages, self._folders, None, name, origins)
         self.paths: dict[str, HotPath] = {}
         self.broken: dict[str, str] = {}
         self.loading: dict[str, float] = {}
@@ -89,47 +71,22 @@ class HotPathCopy(Copy):
 
     def _load(self, entry: str) -> list[HotPath]:
         module, _, attribute = entry.partition(":")
-        imported = self.world.inside(self._imported) if self.world else self._imported
         try:
-            paths = getattr(imported(module), attribute or "PATHS")
+            if not self._has(module):  # another project's might be imported
+                raise ModuleNotFoundError(f"there is no module {module!r}")
+            imported = self.world.inside(importlib.import_module)(module)
+            paths = getattr(imported, attribute or "PATHS")
             return [adopted(path, self.world) for path in paths]
         except (Exception, SystemExit) as reason:  # anything may go wrong in some commit
             raise BrokenVersionError(f"{entry!r} gives {reason!r}.") from reason
 
-    def _imported(self, module: str) -> ModuleType:
-        package, _, below = module.partition(".")
-        if self.world:
-            if self._file_of(module) is None:  # another project's might be imported
-                raise ModuleNotFoundError(f"there is no module {module!r}")
-            return importlib.import_module(module)
-        if package not in self._aliases:
-            self._aliases[package] = self._under_new_name(package)
-        return importlib.import_module(".".join(filter(None, (self._aliases[package], below))))
-
-    def _under_new_name(self, package: str) -> str:
-        """Load a package under a new name, and give that."""
-        file = self._file_of(package)
-        if file is None:
-            raise ModuleNotFoundError(f"there is no package {package!r}")
-        alias = f"{package}_version_{next(_numbers)}"
-        inside = [str(file.parent)] if file.name == "__init__.py" else None
-        spec = importlib.util.spec_from_file_location(
-            alias, file, submodule_search_locations=inside
+    def _has(self, module: str) -> bool:
+        """Whether a module or package of that (dotted) name is one of the version's."""
+        places = (folder.joinpath(*module.split(".")) for folder in self._folders)
+        return any(
+            (place / "__init__.py").is_file() or place.with_name(f"{place.name}.py").is_file()
+            for place in places
         )
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[alias] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return alias
-
-    def _file_of(self, module: str) -> Path | None:
-        """The file that is run when a module or package of that (dotted) name is imported."""
-        for folder in self._folders:
-            place = folder.joinpath(*module.split("."))
-            for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
-                if file.is_file():
-                    return file
-        return None
 
     @property
     def contents(self) -> dict[str, protocol.HotPath]:

@@ -62,7 +62,8 @@ class Versions:
         if task.suite == HOTPATH:
             from .hotpath_suite import HotPathCopy
 
-            hot_paths = HotPathCopy(side, name, self._home(), task.inputs, task.kind == "time")
+            given = task.kind == "time"
+            hot_paths = HotPathCopy(side, name, self._home(), task.inputs, given)
             copy: Copy = hot_paths
             world = hot_paths.world
         elif task.suite == COMMANDS:
@@ -85,9 +86,8 @@ class Versions:
 
             world = self._world(name, side, list(map(Path, side.folders)), Path(side.root))
             copy = PytestCopy(world, task.arguments)
-        if world:
-            self._worlds[name].append(world)
-            self.check(name)
+        self._worlds[name].append(world)
+        self.check(name)
         return copy
 
     def _world(self, name: str, side: Side, folders: Sequence[Path], working: Path) -> World:
@@ -138,7 +138,8 @@ class Versions:
         of an installed version.
         """
         for name in names or self.task.sides:
-            others = [Path(side.whole) for other, side in self.task.sides.items() if other != name]
+            own = self.task.sides[name].whole
+            others = [Path(s.whole) for s in self.task.sides.values() if s.whole != own]
             for world in self._worlds[name]:
                 if stray := world.strayed(others):
                     raise MixedError(name, stray)

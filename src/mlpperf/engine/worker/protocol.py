@@ -29,8 +29,7 @@ class Side:
     Attributes
     ----------
     root : the folder of its project.
-    packages : the names of the packages that are the project's own; of hot paths, only if one of
-        them imports itself or another by its name, so that each copy needs modules of its own.
+    packages : the names of the packages that are the project's own.
     folders : where they lie.
     copy : the folder of the whole repository, if that is another one.
     entries : its hot paths, such as `package.module:PATHS`.

@@ -118,12 +118,12 @@ def _timed(
     every = [(number, copy) for number, side in enumerate(sides) for copy in copies[side]]
     contestants: list[list[Runner]] = [[] for _ in sides]
     try:
+        give = _arguments(task, session, copies)
         with Ready() as ready:
             for number, copy in rng.sample(every, len(every)):
                 with blaming(number):
                     runner = ready.begin(copy, names, following.get(id(copy)))
                 contestants[number].append(runner)
-            give = _arguments(task, session, copies)
             set_aside()
             with at_most(longest):
                 turns = Turns(contestants, give, VERSIONS, rng, clock=time.perf_counter_ns)
