@@ -35,7 +35,7 @@ REST = 10_000  # instructions outside the project
 
 def counts(functions: dict[str, int], rest: int = REST, **named: Any) -> Counts:
     """Counts of functions by their instructions, each entered once."""
-    executed = {name: Executed(n, 1, 0, 1e-7) for name, n in functions.items()}
+    executed = {name: Executed(n, 1) for name, n in functions.items()}
     whole = Counts(rest + sum(functions.values()), 9 + len(functions), executed, {"len": 2})
     return replace(whole, **named)
 

@@ -249,7 +249,7 @@ def test_they_are_timed_but_decide_nothing_if_the_rest_may_differ(head: Extent, 
 
 def counts(changed: int, other: int) -> Counts:
     """Bytecodes of the changed function, and of another one."""
-    functions = {NAME: Executed(changed, 2, 0, 0.0), "a.py:9:other": Executed(other, 1, 0, 0.0)}
+    functions = {NAME: Executed(changed, 2), "a.py:9:other": Executed(other, 1)}
     return Counts(changed + other, 3, functions)
 
 

@@ -26,7 +26,7 @@ SERIES = ("tests/test_parse.py", "[small]", "test_parse")
 MESSAGES = [
     Counted(
         SERIES,
-        {"base": Counts(7, 1, {"a.py:1:f": Executed(7, 1, 2, 1e-6)}, {"len": 2})},
+        {"base": Counts(7, 1, {"a.py:1:f": Executed(7, 1)}, {"len": 2})},
         {"base": {"peak": 9}},
     ),
     Task(

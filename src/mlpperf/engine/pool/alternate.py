@@ -40,10 +40,7 @@ def alternating(
 ) -> Iterator[Samples]:
     """Time series in two processes that are about to be ready, one session after the other.
 
-    Raises
-    ------
-    WorkerError
-        If one of them hangs, dies or fails.
+    Raises `WorkerError` if one of them hangs, dies or fails.
     """
     sides = {"base": base, "head": head}
     processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [-1]

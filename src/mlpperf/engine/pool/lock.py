@@ -19,12 +19,8 @@ class BusyError(MlpperfError):
 def alone() -> Iterator[None]:
     """Hold the machine for one comparison, as two at once would disturb each other.
 
-    Raises
-    ------
-    BusyError
-        If another one is running.
-    MlpperfError
-        If the file system does not support locks.
+    Raises `BusyError` if another one is running, and `MlpperfError` if the file system does not
+    support locks.
     """
     lock = FileLock(own_folder() / "compare.lock")
     try:

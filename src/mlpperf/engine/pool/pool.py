@@ -36,14 +36,10 @@ class Pool:
 
     Parameters
     ----------
-    inputs
-        A folder for the inputs of hot paths, copies of versions, and for what processes leave.
-    warn
-        Takes a sentence about each process that hung, died or failed.
-    patience
-        Seconds without a sign of life that are in order, such as the budget.
-    seed
-        Of all random orders.
+    inputs : a folder for the inputs of hot paths, copies of versions, and for what processes leave.
+    warn : takes a sentence about each process that hung, died or failed.
+    patience : seconds without a sign of life that are in order, such as the budget.
+    seed : of all random orders.
     """
 
     def __init__(
@@ -97,10 +93,7 @@ class Pool:
 
         `alone`: what each has in a process of its own.
 
-        Raises
-        ------
-        DependentError
-            If they cannot share a process.
+        Raises `DependentError` if they cannot share a process.
         """
         sides = self.shuffled(["base", "head"])
         with self._watched(sides, suite), self._started("discover", sides, suite, {}) as worker:
@@ -116,10 +109,8 @@ class Pool:
     ) -> tuple[list[Any], WorkerError | None]:
         """The answers of one process, as `Task` has them; and how it died, if it did.
 
-        Raises
-        ------
-        DependentError
-            If it holds two versions of a compiled project, and dies or finds that it must not.
+        Raises `DependentError` if it holds two versions of a compiled project, and dies or finds
+        that it must not.
         """
         answers: list[Any] = []
         try:
@@ -150,13 +141,9 @@ class Pool:
         these take turns block by block; `once`: each is loaded only once, as even copies of one
         version may be in each other's way.
 
-        Raises
-        ------
-        WorkerError
-            If a process hangs, dies or fails.
-        DependentError
-            The same, if both versions of a compiled project are in it, or if it finds that they
-            share what should be their own.
+        Raises `WorkerError` if a process hangs, dies or fails, or `DependentError` if both versions
+        of a compiled project are in it. That is raised, too, if these share what should be their
+        own.
         """
         sides = self.shuffled(["base", "head"])
         if not apart or suite == COMMANDS:

@@ -87,22 +87,16 @@ class Process(Iterator[Any]):
 
     Parameters
     ----------
-    patience
-        Seconds without a sign of life after which it counts as hanging. It may note on its
+    patience : seconds without a sign of life after which it counts as hanging. It may note on its
         page that it takes longer.
-    environment
-        Its variables; those of this process by default.
-    home
-        Its current folder, which is removed with it; that of this process by default.
+    environment : its variables; those of this process by default.
+    home : its current folder, which is removed with it; that of this process by default.
 
     Attributes
     ----------
     until : the moment, by `time.monotonic`, when it counts as hanging in any case.
 
-    Raises
-    ------
-    MlpperfError
-        If there are too few file descriptors.
+    Raises `MlpperfError` if there are too few file descriptors.
     """
 
     def __init__(
@@ -151,10 +145,7 @@ class Process(Iterator[Any]):
     def __next__(self) -> Any:
         """Wait for the next answer.
 
-        Raises
-        ------
-        WorkerError
-            If there is none because the process hangs, was killed or has failed.
+        Raises `WorkerError` if there is none because the process hangs, was killed or has failed.
         """
         return next(self._answers)
 
@@ -194,10 +185,7 @@ class Process(Iterator[Any]):
     def _heard(self, asked: float) -> bytes:
         """What it writes next, if that was `asked` for then; nothing once its line is closed.
 
-        Raises
-        ------
-        WorkerError
-            If there is no sign of life for longer than it may take.
+        Raises `WorkerError` if there is no sign of life for longer than it may take.
         """
         while True:
             doing = self._doing()
@@ -299,14 +287,9 @@ class TaskWorker(Process):
     def __next__(self) -> Message:
         """Wait for the next message.
 
-        Raises
-        ------
-        WorkerError
-            If there is none because the process hangs, was killed or has failed.
-        DependentError
-            If copies in it share what should be their own.
-        MlpperfError
-            If a version has run files that are not its own.
+        Raises `WorkerError` if there is none because the process hangs, was killed or has failed,
+        `DependentError` if copies in it share what should be their own, and `MlpperfError` if a
+        version has run files that are not its own.
         """
         try:
             message: Message = from_json(super().__next__())
@@ -359,10 +342,7 @@ def asked(
 ) -> Iterator[dict[str, Any]]:
     """What such a process answers, as it comes.
 
-    Raises
-    ------
-    WorkerError
-        If the process hangs, dies or fails.
+    Raises `WorkerError` if the process hangs, dies or fails.
     """
     with started(module, task, patience) as process:
         yield from process

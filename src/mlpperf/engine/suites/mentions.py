@@ -149,12 +149,9 @@ def in_doubt(
 
     Parameters
     ----------
-    texts
-        All files of Python, by their paths below the project's folder.
-    settings
-        The text of the project's configuration, which may name plugins.
-    used
-        Fixtures that all tests use by that configuration.
+    texts : all files of Python, by their paths below the project's folder.
+    settings : the text of the project's configuration, which may name plugins.
+    used : fixtures that all tests use by that configuration.
     """
     files = [File(PurePosixPath(name), text) for name, text in texts.items()]
     own = {part for file in files for part in file.path.with_suffix("").parts}

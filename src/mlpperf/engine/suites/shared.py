@@ -33,10 +33,8 @@ class Project:
 
     Parameters
     ----------
-    root
-        Its folder.
-    files
-        All files of Python below.
+    root : its folder.
+    files : all files of Python below.
     """
 
     def __init__(self, root: Path, files: Iterable[Path]) -> None:

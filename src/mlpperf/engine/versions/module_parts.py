@@ -83,10 +83,8 @@ class ModuleDiff:
 def module_diff(base: bytes, head: bytes) -> ModuleDiff:
     """The parts in which two texts of a module differ.
 
-    Raises
-    ------
-    SyntaxError, ValueError, RecursionError, MemoryError
-        If one is not Python, or nested too deeply.
+    Raises `SyntaxError`, `ValueError`, `RecursionError` or `MemoryError` if one is not Python, or
+    nested too deeply.
     """
     before, after = outlined(base), outlined(head)
     texts = base.split(b"\n"), head.split(b"\n")

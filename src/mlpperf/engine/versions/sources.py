@@ -123,10 +123,8 @@ def parsed(source: bytes) -> ast.Module:
 def outlined(source: bytes, compared: bool = True) -> Outline:
     """The outline of a module; its parts have their `text` only if it is to be `compared`.
 
-    Raises
-    ------
-    SyntaxError, ValueError, RecursionError, MemoryError
-        If the source is not Python, or nested too deeply.
+    Raises `SyntaxError`, `ValueError`, `RecursionError` or `MemoryError` if the source is not
+    Python, or nested too deeply.
     """
     tree = parsed(source)
     trusted = _trusted(tree)

@@ -29,12 +29,9 @@ class AbsentFiles:
 
     Parameters
     ----------
-    home
-        The top of the user's repository.
-    ignored
-        The files and folders there that git ignores, by their path below `home`.
-    copies
-        The folder of each version's copy of the repository.
+    home : the top of the user's repository.
+    ignored : the files and folders there that git ignores, by their path below `home`.
+    copies : the folder of each version's copy of the repository.
     """
 
     def __init__(self, home: str, ignored: Iterable[str], copies: Iterable[str]) -> None:

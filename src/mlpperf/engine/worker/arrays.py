@@ -19,10 +19,7 @@ from ...hotpath import Args
 def write(inputs: Args, folder: Path, name: str) -> None:
     """Write the inputs of a case to `folder`; an array that is there already is not written again.
 
-    Raises
-    ------
-    MlpperfError
-        If that fails, for example because the disk is full.
+    Raises `MlpperfError` if that fails, for example because the disk is full.
     """
 
     def written(value: Any) -> Any:
@@ -53,10 +50,7 @@ def exist(folder: Path, name: str) -> bool:
 def read(folder: Path, name: str) -> Args:
     """The inputs that `write` has written, read-only.
 
-    Raises
-    ------
-    MlpperfError
-        If they cannot be read.
+    Raises `MlpperfError` if they cannot be read.
     """
 
     def loaded(value: Any) -> Any:

@@ -64,14 +64,12 @@ class AsvCopy(Copy):
 
     Parameters
     ----------
-    folder
-        That of the benchmarks. If it is the project's own, only modules with benchmarks are loaded.
-    wanted
-        Places of series, whose modules are loaded; all for none.
-    timeout
-        Seconds that a benchmark may take if it does not set that itself.
-    reuse
-        What another process has got from a `setup_cache` that takes long is taken, not made anew.
+    folder : that of the benchmarks. If it is the project's own, only modules with benchmarks are
+        loaded.
+    wanted : places of series, whose modules are loaded; all for none.
+    timeout : seconds that a benchmark may take if it does not set that itself.
+    reuse : what another process has got from a `setup_cache` that takes long is taken, not made
+        anew.
     """
 
     def __init__(

@@ -47,10 +47,7 @@ class Contestant:
 def prove(path: HotPath, case: Case, variants: Sequence[Variant]) -> list[Contestant]:
     """Each of `variants` with its proof, or with what is wrong with it.
 
-    Raises
-    ------
-    WrongResultError
-        If the reference itself fails.
+    Raises `WrongResultError` if the reference itself fails.
     """
     contestants = []
     for variant in variants:
@@ -123,10 +120,7 @@ def runner_of(variant: Variant) -> Runner:
 class Timing:
     """A reference and its variants, ready to take turns in this process.
 
-    Raises
-    ------
-    WrongResultError
-        From any method, if one of them has changed an input meanwhile.
+    Raises `WrongResultError` from any method, if one of them has changed an input meanwhile.
     """
 
     def __init__(

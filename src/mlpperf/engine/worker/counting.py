@@ -13,11 +13,9 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
-from .clocks import time
 from .counts import Counts, Executed
 from .runner import Call, Runner
 from .watching import COMPILERS, INTERPRETERS, PROCESSES, THREADS, TRACING
@@ -41,28 +39,25 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
     """
     try:
         first, again = (_instructions(runner) for _ in range(2))
-        calls, calls_again = (_profiles(runner) for _ in range(2))
+        c_calls, c_calls_again = (_c_calls(runner) for _ in range(2))
     except NotCountableError as reason:
         return Counts(not_counted=str(reason))
     except Exception as reason:  # such as a recursion that is too deep with a tracer
         return Counts(not_counted=f"it raised {type(reason).__name__} when it was counted")
     place = FunctionNames(root, whole or root)
     executed = _by_function(first, place)
-    c_calls, own = _by_name(calls), _own(calls, place)
     if any(f"_thread.{name}" in c_calls for name in THREADS):
         return Counts(not_counted=THREADED)
     if any(name.partition(".")[0] in INTERPRETERS for name in c_calls):
         return Counts(not_counted=ELSEWHERE)
-    if executed != _by_function(again, place) or c_calls != _by_name(calls_again):
+    if executed != _by_function(again, place) or c_calls != c_calls_again:
         return Counts(not_counted="two calls of one version do not execute the same")
     if compiler := COMPILERS & sys.modules.keys():
         return Counts(not_counted=f"{min(compiler)} compiles functions, and hides them")
-    for name, (_, seconds) in _own(calls_again, place).items():
-        own[name] = own[name][0], max(own[name][1], seconds)
     return Counts(
         sum(bytecodes for bytecodes, _ in executed.values()),
         sum(entries for _, entries in executed.values()),
-        {n: Executed(*of, *own.get(n, (0, 0.0))) for n, of in executed.items() if n},
+        {name: Executed(*of) for name, of in executed.items() if name},
         dict(c_calls),
     )
 
@@ -148,54 +143,37 @@ def by_monitoring(tally: Tally) -> Iterator[None]:
         monitoring.free_tool_id(tool)
 
 
-# --- calls of C, and time -------------------------------------------------------------------------
+# --- calls of C -----------------------------------------------------------------------------------
 
 
-@dataclass
-class _Profile:
-    """What a code object calls of C, by name, and takes itself, C included, in seconds."""
+def _c_calls(runner: Runner) -> Counter[str]:
+    """How often a call calls each function in C, by its name."""
+    calls, depth = Counter[str](), 0
 
-    code: CodeType
-    c_calls: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-
-
-def _profiles(runner: Runner) -> list[_Profile]:
-    """A profile of each code object that a call executes.
-
-    Its seconds are without those of the Python functions that it calls.
-    """
-    profiles: dict[int, _Profile] = {}
-    stack: list[_Profile] = []
-    clock, since = time.perf_counter, 0.0
-
-    def see(frame: FrameType, event: str, function: Any) -> None:
-        nonlocal since
-        now = clock()
+    def see(_: FrameType, event: str, function: Any) -> None:
+        nonlocal depth
         if event == "call":
-            if stack:
-                stack[-1].seconds += now - since
-            stack.append(profiles.setdefault(id(frame.f_code), _Profile(frame.f_code)))
-            since = clock()
-        elif event == "return" and stack:
-            stack.pop().seconds += now - since
-            since = clock()
-        elif event == "c_call" and stack:
-            stack[-1].c_calls[_name_of(function)] += 1
+            depth += 1
+        elif event == "return":
+            depth -= 1
+        elif event == "c_call" and depth > 0:  # else it is not the call's
+            calls[_name_of(function)] += 1
 
-    def through(call: Call) -> None:
-        with undisturbed():
-            sys.setprofile(see)
-            try:
-                call()
-            finally:
-                ours = sys.getprofile() is see
-                sys.setprofile(None)
-            if not ours:
-                raise NotCountableError("it traces what is run")
+    runner.apply(lambda call: profiled(call, see))
+    return calls
 
-    runner.apply(through)
-    return list(profiles.values())
+
+def profiled(call: Call, see: Callable[[FrameType, str, Any], None]) -> None:
+    """Make a call under a profile function; raises as `undisturbed`, or if another one is set."""
+    with undisturbed():
+        sys.setprofile(see)
+        try:
+            call()
+        finally:
+            ours = sys.getprofile() == see
+            sys.setprofile(None)
+        if not ours:
+            raise NotCountableError("it traces what is run")
 
 
 def _name_of(function: Any) -> str:
@@ -283,18 +261,3 @@ def _by_function(tally: Tally, place: FunctionNames) -> dict[str, tuple[int, int
             before = executed.get(place(code), (0, 0))
             executed[place(code)] = before[0] + bytecodes, before[1] + entries
     return executed
-
-
-def _by_name(profiles: list[_Profile]) -> Counter[str]:
-    """All calls of C functions."""
-    return sum((profile.c_calls for profile in profiles), Counter[str]())
-
-
-def _own(profiles: list[_Profile], place: FunctionNames) -> dict[str, tuple[int, float]]:
-    """Calls of C by each function of the project, and its seconds; of all others, as `""`."""
-    every: dict[str, tuple[int, float]] = {}
-    for profile in profiles:
-        name = place(profile.code)
-        calls, seconds = every.get(name, (0, 0.0))
-        every[name] = calls + sum(profile.c_calls.values()), seconds + profile.seconds
-    return every

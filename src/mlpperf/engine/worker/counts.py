@@ -13,14 +13,10 @@ class Executed:
     ----------
     bytecodes : its instructions.
     calls : how often it is entered; a generator, also when it goes on.
-    c_calls : how often it calls a function in C.
-    seconds : its own, C included, without the Python functions that it calls; with a profiler.
     """
 
     bytecodes: int
     calls: int
-    c_calls: int
-    seconds: float
 
 
 @dataclass(frozen=True)

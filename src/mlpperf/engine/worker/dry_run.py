@@ -54,12 +54,8 @@ def call_time(
     What is to be timed has to bear being called again: it is, `repeat` times, as long as all of
     these calls take less than `CALLED_AGAIN` seconds.
 
-    Raises
-    ------
-    SeriesError
-        If it does not run through, or cannot be timed.
-    TooLongError
-        If a call takes `longest` seconds.
+    Raises `SeriesError` if it does not run through, or cannot be timed, and `TooLongError` if a
+    call takes `longest` seconds.
     """
     if function := sys.getprofile() or sys.gettrace():
         name = getattr(function, "__qualname__", type(function).__qualname__)

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
-from .counting import ELSEWHERE, THREADED, FunctionNames, NotCountableError, undisturbed
+from .counting import ELSEWHERE, THREADED, FunctionNames, NotCountableError, profiled
 from .counts import Extent
-from .runner import Call, Runner
+from .runner import Runner
 from .tracing import RESUMED
 from .watching import COMPILERS, INTERPRETERS, THREADS
 
@@ -41,7 +41,7 @@ def extent_of(
         return Extent(not_marked=f"{min(compiler)} compiles functions, and hides them")
     following = _Following(lines, FunctionNames(root, whole), root)
     try:
-        runner.apply(following.through)
+        runner.apply(lambda call: profiled(call, following.see))
     except NotCountableError as reason:
         return Extent(not_marked=str(reason))
     except Exception as reason:  # such as a recursion that is too deep with a profiler
@@ -65,18 +65,6 @@ class _Following:
         self._given: tuple[Any, ...] = ()
         self._flow, self._why = _Flow(root), ""
 
-    def through(self, call: Call) -> None:
-        """Make the call, and follow it."""
-        with undisturbed():
-            sys.setprofile(self._see)
-            try:
-                call()
-            finally:
-                ours = sys.getprofile() == self._see
-                sys.setprofile(None)
-            if not ours:
-                raise NotCountableError("it traces what is run")
-
     def extent(self) -> Extent:
         """What was seen."""
         seen = sorted(self._rest.items())
@@ -85,7 +73,8 @@ class _Following:
         flow = self._flow.digest()
         return Extent(dict(self._entries), nested, sorted(self._within), rest, flow, self._why)
 
-    def _see(self, frame: FrameType, event: str, given: Any) -> None:
+    def see(self, frame: FrameType, event: str, given: Any) -> None:
+        """A function is entered or left, or one in C is called."""
         if event == "call":
             self._enters(frame)
         elif event == "return":

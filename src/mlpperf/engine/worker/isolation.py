@@ -38,20 +38,13 @@ class World:
 
     Parameters
     ----------
-    root
-        Its folder: whatever is imported from there is its own.
-    packages
-        Names of top-level packages and modules that are the project's own.
-    folders
-        Where these lie; by default in `root` or in `src` below it.
-    working
-        The current folder while it is its turn; as it is for None.
-    side
-        The version that it is a copy of, `base` or `head`.
-    origins
-        What is to be taken from this copy instead of the user's working tree.
-    compiled
-        It has extension modules, whose registers belong to it.
+    root : its folder: whatever is imported from there is its own.
+    packages : names of top-level packages and modules that are the project's own.
+    folders : where these lie; by default in `root` or in `src` below it.
+    working : the current folder while it is its turn; as it is for None.
+    side : the version that it is a copy of, `base` or `head`.
+    origins : what is to be taken from this copy instead of the user's working tree.
+    compiled : it has extension modules, whose registers belong to it.
 
     Attributes
     ----------

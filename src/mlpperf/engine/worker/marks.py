@@ -31,10 +31,9 @@ class Functions:
 
     Parameters
     ----------
-    wanted
-        The functions that any session marks, by `file:line:name`.
-    root, whole
-        The folder of the version's project, to which files are relative, and of its repository.
+    wanted : the functions that any session marks, by `file:line:name`.
+    root, whole : the folder of the version's project, to which files are relative, and of its
+        repository.
     """
 
     def __init__(self, wanted: Set[str], root: str, whole: str) -> None:
@@ -64,8 +63,8 @@ class Marks:
 
     Parameters
     ----------
-    entries
-        How often a call enters each function from outside of all of them, by `file:line:name`.
+    entries : how often a call enters each function from outside of all of them, by
+        `file:line:name`.
     """
 
     def __init__(self, entries: Mapping[str, int], functions: Functions) -> None:

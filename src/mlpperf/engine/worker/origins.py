@@ -38,10 +38,8 @@ class Origins:
 
     Parameters
     ----------
-    home
-        The top of the repository.
-    others
-        Folders in it whose modules may be used as they are, such as one with an environment.
+    home : the top of the repository.
+    others : folders in it whose modules may be used as they are, such as one with an environment.
 
     Attributes
     ----------

@@ -58,12 +58,8 @@ def called(
 ) -> Ended:
     """Run a command in a folder, with `given` as its input, and end whatever it leaves behind.
 
-    Raises
-    ------
-    FailedError
-        If it cannot be started.
-    NotTimedError
-        If it prints too much, or leaves processes behind.
+    Raises `FailedError` if it cannot be started, and `NotTimedError` if it prints too much, or
+    leaves processes behind.
     """
     with contextlib.ExitStack() as stack:
         note = stack.enter_context(_noted_ends())

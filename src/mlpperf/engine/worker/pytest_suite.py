@@ -68,9 +68,8 @@ class PytestCopy(Copy):
 
     Parameters
     ----------
-    arguments
-        Options of pytest, and after a `--` files with tests, relative to the current folder of the
-        world.
+    arguments : options of pytest, and after a `--` files with tests, relative to the current folder
+        of the world.
     """
 
     def __init__(self, world: World, arguments: Sequence[str]) -> None:

@@ -69,13 +69,11 @@ class Turns:
 
     Parameters
     ----------
-    contestants
-        Each as often as it is loaded; a block is run by one that is drawn, so that where its code
-        lies in memory is averaged out. Long calls do not need that: then only the first one runs.
-    give
-        Makes new arguments for all contestants.
-    clock, pause
-        Nanoseconds, and how to wait for some seconds.
+    contestants : each as often as it is loaded; a block is run by one that is drawn, so that where
+        its code lies in memory is averaged out. Long calls do not need that: then only the first
+        one runs.
+    give : makes new arguments for all contestants.
+    clock, pause : nanoseconds, and how to wait for some seconds.
 
     Attributes
     ----------

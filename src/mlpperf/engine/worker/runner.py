@@ -94,10 +94,8 @@ class PreparedRunner(Runner):
 
     Parameters
     ----------
-    prepare
-        Gives what is to be called, with all its arguments.
-    finish
-        Is called after it.
+    prepare : gives what is to be called, with all its arguments.
+    finish : is called after it.
     """
 
     def __init__(

@@ -69,10 +69,7 @@ class Copy:
     def value(self, series: Names) -> tuple[float, str]:
         """What a series gives that measures no time, and its unit.
 
-        Raises
-        ------
-        SeriesError
-            If it gives nothing.
+        Raises `SeriesError` if it gives nothing.
         """
         raise NotTimedError("it has no value")
 
@@ -83,20 +80,14 @@ class Copy:
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Get `series` ready, and give what it calls; this copy's next one is `following`.
 
-        Raises
-        ------
-        SeriesError
-            If there is nothing to be timed; it has then ended.
+        Raises `SeriesError` if there is nothing to be timed; it has then ended.
         """
         raise NotImplementedError
 
     def end(self) -> None:
         """Go on after what was called, to the end.
 
-        Raises
-        ------
-        FailedError
-            If it fails.
+        Raises `FailedError` if it fails.
         """
 
     def failure(self, reason: BaseException) -> SeriesError:

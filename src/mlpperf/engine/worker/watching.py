@@ -62,10 +62,8 @@ class Watch:
 
     Parameters
     ----------
-    effects
-        What comes of each file that differs, as `Effect` in `compare.diff` has it.
-    roots
-        The folder of each version; files are below it.
+    effects : what comes of each file that differs, as `Effect` in `compare.diff` has it.
+    roots : the folder of each version; files are below it.
 
     Attributes
     ----------

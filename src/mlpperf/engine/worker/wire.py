@@ -23,10 +23,7 @@ def to_json(message: Any) -> dict[str, Any]:
 def from_json(content: Any) -> Any:
     """The message that `content` was made of.
 
-    Raises
-    ------
-    ValueError
-        If it is none.
+    Raises `ValueError` if it is none.
     """
     if not isinstance(content, dict) or str(content.get("message")) not in _KINDS:
         raise ValueError("no message")
