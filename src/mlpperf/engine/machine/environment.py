@@ -14,15 +14,6 @@ from ...devices import PATIENCE
 from ..worker import environment as worker
 from .machine import Machine, describe
 
-# Nothing may be imported from the current folder, which `-c` puts on the path.
-START = """
-import sys
-sys.path[:] = [folder for folder in sys.path if folder]
-del sys.argv[0]
-import runpy
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
 
 @dataclass(frozen=True)
 class Environment:
@@ -53,7 +44,7 @@ def environment(python: str = sys.executable, folders: tuple[str, ...] = ()) -> 
     if python == sys.executable and not folders:
         return Environment(here, worker.versions())
     try:
-        answer = _answer([python, "-c", START, worker.__file__, *folders])
+        answer = _answer([python, worker.__file__, *folders])
     except (OSError, subprocess.SubprocessError, ValueError):
         answer = dict.fromkeys(("python", "numpy", "blas", "simd"), worker.UNKNOWN)
     versions = answer.pop("versions", {})

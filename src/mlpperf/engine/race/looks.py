@@ -57,9 +57,6 @@ def needs_more(estimate: RatioEstimate, precision: float) -> bool:
         return True
     wanted = math.log1p(precision)
     error = estimate.error * math.sqrt(processes / LAST)
-    at_last = _quantile(estimate.freedom + LAST - processes, LOOKS[LAST]) * error
+    freedom = estimate.freedom + LAST - processes
+    at_last = student_quantile(freedom, 1 - LOOKS[LAST] / 2) * error
     return at_last <= wanted < speedup.half_width
-
-
-def _quantile(freedom: float, wrong: float) -> float:
-    return student_quantile(freedom, 1 - wrong / 2)

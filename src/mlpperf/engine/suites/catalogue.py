@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from ...errors import MlpperfError, check, missing
 from ...hotpath import Case, HotPath
+from ..worker.race import imported
 from .pyproject import entries, project_name
 
 
@@ -47,17 +46,12 @@ def hot_paths() -> tuple[HotPath, ...]:
 
 
 def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
-    module, _, attribute = entry.partition(":")
-    before = sys.path.copy()
-    sys.path[:0] = [str(folder), str(folder / "src")]
     try:
-        paths = getattr(import_module(module), attribute or "PATHS")
+        paths = imported(entry, [str(folder), str(folder / "src")])
     except (Exception, SystemExit) as reason:  # an import may raise anything
         absent = missing(reason) if isinstance(reason, ModuleNotFoundError) else None
         sentence = f"[tool.mlpperf] paths: {entry!r} gives {reason!r}."
         raise absent or MlpperfError(sentence) from reason
-    finally:
-        sys.path[:] = before
     if not isinstance(paths, tuple | list) or not all(isinstance(p, HotPath) for p in paths):
         raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} is not a tuple of HotPath.")
     return paths

@@ -6,7 +6,6 @@ these files have are gone in the head.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,18 +59,14 @@ def differing(suites: Sequence[Suite], root: Path, other_root: Path) -> list[str
     """The files of suites that differ between two folders, or are in one of them only."""
     files: set[str] = set()
     for name in (name for suite in suites for name in suite.files):
-        one, other = _digests(root / name), _digests(other_root / name)
-        differ = [at for at in one.keys() | other.keys() if one.get(at) != other.get(at)]
-        files |= {(Path(name) / at).as_posix() for at in differ}
-    return sorted(files)
+        for top in (root, other_root):
+            below = ((top / name), *(top / name).rglob("*"))
+            files |= {file.relative_to(top).as_posix() for file in below if file.is_file()}
+    return sorted(file for file in files if _content(root / file) != _content(other_root / file))
 
 
-def _digests(place: Path) -> dict[str, bytes]:
-    """The digest of a file, or of all files in a folder by their path."""
-    files = [file for file in (place, *place.rglob("*")) if file.is_file()]
-    return {
-        str(file.relative_to(place)): hashlib.sha256(file.read_bytes()).digest() for file in files
-    }
+def _content(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
 
 
 def share(source: Path, target: Path, name: str) -> None:

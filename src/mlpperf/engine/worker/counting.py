@@ -17,6 +17,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from .counts import Counts, Executed
+from .memory import without_collections
 from .runner import Call, Runner
 from .watching import COMPILERS, INTERPRETERS, PROCESSES, THREADS, TRACING
 
@@ -218,16 +219,13 @@ def undisturbed() -> Iterator[None]:
     (disturbances,) = _disturbances
     if threading.active_count() > 1:
         raise NotCountableError(THREADED)
-    collecting = gc.isenabled()
     gc.collect()
-    gc.disable()
     disturbances.seen, disturbances.heeds = "", True
     try:
-        yield
+        with without_collections():
+            yield
     finally:
         disturbances.heeds = False
-        if collecting:
-            gc.enable()
     if disturbances.seen:
         raise NotCountableError(disturbances.seen)
 

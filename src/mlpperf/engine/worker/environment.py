@@ -79,5 +79,7 @@ def software() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = sys.argv[1:]  # folders with what the environment itself lacks
+    # The arguments are folders with what the environment lacks; our own is none to import from.
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    sys.path[:] = [*sys.argv[1:], *(folder for folder in sys.path if folder != here)]
     print(json.dumps({**software(), "versions": versions()}))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
+import importlib
 import random
 import shutil
 import sys
@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .clocks import time
 from .independence import why_dependent
@@ -24,6 +25,8 @@ from .shared_state import of_collector
 from .suite import Copy, MixedError
 
 PACKAGES = str(Path(__file__).parents[3])  # the folder that this package is in
+RUNNERS = {"asv": "asv_suite", "pytest": "pytest_suite"}
+RUNNERS |= {HOTPATH: "hotpath_suite", COMMANDS: "command_suite"}
 LOADS_MOST = 3  # copies of a version: where its code happens to lie in memory is averaged out
 LOADING_SECONDS = 0.7  # that a process may spend on more than one copy of each
 
@@ -42,37 +45,28 @@ class Versions:
         if task.suite == HOTPATH:
             sys.dont_write_bytecode = False  # only the first process compiles a version's files
 
-    def import_runner(self) -> None:
-        """Import what runs the suite and belongs to no version: tracing that takes a second."""
-        with contextlib.suppress(ImportError):  # reported when it is needed
-            if self.task.suite == "asv":
-                from . import asv_suite  # noqa: F401
-            else:
-                from . import pytest_suite  # noqa: F401
+    def runner(self) -> Any:
+        """The module that runs the suite and belongs to no version.
+
+        `ModuleNotFoundError` is raised if the environment lacks what it needs.
+        """
+        return importlib.import_module(f".{RUNNERS[self.task.suite]}", __package__)
 
     def load(self, name: str) -> Copy:
-        """A copy of a version's suite, with modules of its own; raises as `check`.
-
-        `ModuleNotFoundError` is raised if the environment lacks what runs the suite.
-        """
-        task, side = self.task, self.task.sides[name]
+        """A copy of a version's suite, with modules of its own; raises as `check` and `runner`."""
+        task, side, runner = self.task, self.task.sides[name], self.runner()
         if task.compiled:
             into = Path(task.inputs, f"{name}.{len(self._worlds[name])}")
             side = with_own_files(side, into) if self._worlds[name] else side
+        copy: Copy
         if task.suite == HOTPATH:
-            from .hotpath_suite import HotPathCopy
-
             given = task.kind == "time"
-            hot_paths = HotPathCopy(side, name, self._home(), task.inputs, given)
-            copy: Copy = hot_paths
-            world = hot_paths.world
+            hot_paths = runner.HotPathCopy(side, name, self._home(), task.inputs, given)
+            copy, world = hot_paths, hot_paths.world
         elif task.suite == COMMANDS:
-            from .command_suite import CommandCopy
-
-            return CommandCopy(side, name, task.arguments, self._home())
+            copy = runner.CommandCopy(side, name, task.arguments, self._home())
+            return copy
         elif task.suite == "asv":
-            from .asv_suite import AsvCopy
-
             folder = Path(side.root) / task.arguments[0]
             working = Path(tempfile.mkdtemp(dir=Path(side.root).parent))
             world = self._world(name, side, [folder.parent, *map(Path, side.folders)], working)
@@ -80,12 +74,10 @@ class Versions:
             wanted = [names[0] for names in series]
             timeout = float(task.arguments[1]) if len(task.arguments) > 1 else 0.0
             timed = task.kind in ("time", "on_request")  # others watch what a set-up runs
-            copy = AsvCopy(world, folder, wanted, timeout, timed)
+            copy = runner.AsvCopy(world, folder, wanted, timeout, timed)
         else:
-            from .pytest_suite import PytestCopy
-
             world = self._world(name, side, list(map(Path, side.folders)), Path(side.root))
-            copy = PytestCopy(world, task.arguments)
+            copy = runner.PytestCopy(world, task.arguments)
         self._worlds[name].append(world)
         self.check(name)
         return copy

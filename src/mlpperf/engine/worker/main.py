@@ -259,7 +259,7 @@ def _touch(versions: Versions) -> Iterator[Message]:
     What is run while the suite is loaded is shared by all series.
     """
     task = versions.task
-    versions.import_runner()
+    versions.runner()
     watch = Watch(task.changed, {name: side.root for name, side in task.sides.items()})
     with watch:
         copies = versions.all()

@@ -58,7 +58,7 @@ def time_contests(task: Task) -> Iterator[Message]:
     """The times of each contest, in the order that is asked for."""
     keep_freed_memory()
     (side,) = task.sides.values()
-    paths = {path.name: path for entry in side.entries for path in _imported(entry, side.folders)}
+    paths = {path.name: path for entry in side.entries for path in imported(entry, side.folders)}
     folder, rng = Path(task.inputs), np.random.default_rng(task.seed)
     gc.freeze()  # no collection has to look at what is loaded
     group: list[Ready] = []
@@ -83,8 +83,8 @@ def time_contests(task: Task) -> Iterator[Message]:
         yield Refusal(str(reason))
 
 
-def _imported(entry: str, folders: Sequence[str]) -> Sequence[HotPath]:
-    """The hot paths of an entry, as the project's own code imports them."""
+def imported(entry: str, folders: Sequence[str]) -> Sequence[HotPath]:
+    """The hot paths of an entry, as the project's own code imports them; raises as that does."""
     module, _, attribute = entry.partition(":")
     before = sys.path.copy()
     sys.path[:0] = folders

@@ -8,7 +8,6 @@ is timed, as they slow it down.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import random
 import sys
@@ -23,6 +22,7 @@ from .clocks import time
 from .frames import Frame, Sampled
 from .lines import begins
 from .loading import Versions
+from .memory import without_collections
 from .protocol import Message
 from .rounds import collect_garbage, set_aside
 from .runner import Call, PreparedRunner, Runner
@@ -190,7 +190,7 @@ def samples_of(
     seen = {side: Samples() for side in runners}
     order = rng.sample(list(runners), len(runners))
     set_aside()
-    with _undisturbed(), _Sampler(rng) as sampler:
+    with without_collections(), _quick_switches(), _Sampler(rng) as sampler:
         end = time.perf_counter() + seconds
         while not seen[order[-1]].calls or time.perf_counter() < end:
             order.reverse()
@@ -234,14 +234,11 @@ def _calls_in_a_row(runner: Runner) -> int:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Without collections of garbage, as calls are timed, and with quick switches of threads."""
-    before, collecting = sys.getswitchinterval(), gc.isenabled()
-    gc.disable()
+def _quick_switches() -> Iterator[None]:
+    """With quick switches of threads."""
+    before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
     try:
         yield
     finally:
         sys.setswitchinterval(before)
-        if collecting:
-            gc.enable()
