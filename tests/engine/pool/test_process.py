@@ -172,8 +172,8 @@ def test_patience_is_that_of_all_processes_unless_given(monkeypatch: pytest.Monk
 def test_what_says_that_it_takes_longer_is_waited_for_and_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    steps = ("begins(('t.py', '', 'f'), 60)", "time.sleep(0.6)", "line.send({'n': 1})")
-    last = ("turn_of(b'head'.ljust(16))", "begins(('t.py', '', 'g'), 0.5)", LONG)
+    steps = ("begins(('t.py', '', 'f'))", "may_take(60)", "time.sleep(0.6)", "line.send({'n': 1})")
+    last = ("turn_of(b'head'.ljust(16))", "begins(('t.py', '', 'g'))", "may_take(0.5)", LONG)
     with worker(*LINE, "begins()", "line.send({'n': 0})", *steps, *last) as slow:
         assert next(slow) == {"n": 0}
         while not slow._doing().get("series"):

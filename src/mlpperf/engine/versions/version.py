@@ -114,15 +114,6 @@ def coexistence(base: Version, head: Version, folder: Path, reason: str) -> tupl
 def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None) -> tuple[str, ...]:
     """The entries of a version's hot paths: its own, or those of `usual` that it has."""
     named = pyproject.entries(root / "pyproject.toml")
-    folders = _folders(root, whole)
-    return tuple(named or (entry for entry in usual if _first_file(folders, entry)))
-
-
-def _folders(root: Path, whole: Path | None) -> tuple[Path, ...]:
-    """The folders from which the packages of a version are imported."""
-    return tuple(dict.fromkeys((root / "src", *import_folders(root, whole), root)))
-
-
-def _first_file(folders: tuple[Path, ...], entry: str) -> Path | None:
-    """The file that is run when the module of an entry, or of a (dotted) name, is imported."""
-    return next(module_files(folders, entry.partition(":")[0]), None)
+    folders = dict.fromkeys((root / "src", *import_folders(root, whole), root))
+    there = (e for e in usual if any(module_files(folders, e.partition(":")[0])))
+    return tuple(named or there)

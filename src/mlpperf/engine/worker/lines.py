@@ -80,17 +80,17 @@ class _Doing:
     limited = False
 
 
-def begins(series: Sequence[str] = (), seconds: float | None = None) -> None:
-    """Note that something begins: work on a series, or, without one, getting everything ready.
-
-    It may take that many `seconds`; None means the usual time.
-    """
+def begins(series: Sequence[str] = ()) -> None:
+    """Note that something begins: work on a series, or, without one, getting everything ready."""
     _Doing.series = series
-    may_take(seconds)
+    may_take(None)
 
 
 def may_take(seconds: float | None) -> None:
-    """Note that what is being done goes on, and how many seconds it may take from now on."""
+    """Note that what is being done goes on, and how many seconds it may take from now on.
+
+    None means the usual time.
+    """
     if _Doing.page is None:
         return
     _Doing.limited = seconds is not None
