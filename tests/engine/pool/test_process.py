@@ -205,7 +205,7 @@ def test_a_noise_on_the_line_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_until_then_and_no_longer_whatever_it_says() -> None:
-    with worker(*LINE, "begins((), 600)", "line.send({'n': 0})", LONG) as slow:
+    with worker(*LINE, "begins()", "may_take(600)", "line.send({'n': 0})", LONG) as slow:
         assert next(slow) == {"n": 0}
         slow.until = time.monotonic() + 0.2
         assert "showed no sign of life" in heard(slow)[1]
