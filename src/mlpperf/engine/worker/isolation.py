@@ -49,6 +49,8 @@ class World:
     Attributes
     ----------
     current : the world whose turn it is; None outside of all.
+    modules : its own by name, as they were when its last turn ended.
+    root, side : as given.
     """
 
     current: ClassVar[World | None] = None
@@ -69,37 +71,23 @@ class World:
         path = [*map(str, folders or usual), *filter(os.path.isdir, named)]
         self._path = list(dict.fromkeys(path))
         _import_standard(self._path)
-        self._root, self._below = str(root), str(root) + os.sep
+        self.root, self._below = str(root), str(root) + os.sep
         self._registers = Registers() if compiled else None
         self._variables: dict[str, str | None] = {}
         self._outer: dict[str, str | None] = {}
         self._working, self._outside = working and str(working), ""
-        self._packages, self._side = frozenset(packages), side.encode().ljust(SIDE)[:SIDE]
-        self._own: dict[str, ModuleType] = {}
+        self._packages = frozenset(packages)
+        self.side, self._turn = side, side.encode().ljust(SIDE)[:SIDE]
+        self.modules: dict[str, ModuleType] = {}
         self._others: dict[str, ModuleType] = {}
         # New modules are noticed by their number: to look at all of them takes a hundred times
         # longer than to exchange a few.
         self._seen_within = self._seen_outside = self._seen_finders = -1
 
     @property
-    def modules(self) -> Mapping[str, ModuleType]:
-        """Its modules by name, as they were when its last turn ended."""
-        return self._own
-
-    @property
     def packages(self) -> set[str]:
         """The top-level packages and modules that these belong to."""
-        return {name.partition(".")[0] for name in self._own}
-
-    @property
-    def root(self) -> str:
-        """Its folder."""
-        return self._root
-
-    @property
-    def side(self) -> str:
-        """The version that it is a copy of."""
-        return self._side.decode().strip()
+        return {name.partition(".")[0] for name in self.modules}
 
     def enter(self) -> None:
         """Let it be this world's turn; whose turn it was before is over."""
@@ -107,16 +95,16 @@ class World:
             return
         if World.current:
             World.current._leave()
-        turn_of(self._side)
+        turn_of(self._turn)
         if len(sys.modules) != self._seen_outside:
             self._others = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
         for name in self._others:
             del sys.modules[name]
-        sys.modules.update(self._own)
+        sys.modules.update(self.modules)
         if self._registers:
             self._registers.put()
         sys.path[:0] = self._path
-        self._origins.copy = self._root
+        self._origins.copy = self.root
         self._lead_children()
         if self._working:
             self._outside = os.getcwd()
@@ -131,13 +119,13 @@ class World:
             given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
             theirs = [place for place in given if place and not self._origins.is_home(place)]
             path = os.pathsep.join([CHILD, *self._path, *theirs])
-            self._variables = dict(zip(LEADING, (path, self._origins.home, self._root)))
+            self._variables = dict(zip(LEADING, (path, self._origins.home, self.root)))
         _put(self._variables)
 
     def _leave(self) -> None:
         if len(sys.modules) != self._seen_within:
-            self._own = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
-        for name in self._own:
+            self.modules = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
+        for name in self.modules:
             sys.modules.pop(name, None)
         sys.modules.update(self._others)
         # Code may do with the path as it likes: pytest puts the folders of tests there. A relative
@@ -177,13 +165,15 @@ class World:
         """
         leave()
         others = tuple(f"{folder}{os.sep}" for folder in elsewhere)
-        for name, module in self._own.items():
+        for name, module in self.modules.items():
             file = str(getattr(module, "__file__", None) or "")
             if file.startswith(others) or self._is_installed(name, file):
                 return f"{name} from {file}"
-        self._origins.copy = self._root
+        self._origins.copy = self.root
         try:
-            for name, file in self._origins.strayed([*self._own.values(), *sys.modules.values()]):
+            for name, file in self._origins.strayed(
+                [*self.modules.values(), *sys.modules.values()]
+            ):
                 return f"{name} from {file}"
         finally:
             self._origins.copy = ""
@@ -194,7 +184,7 @@ class World:
         package = name.partition(".")[0]
         if not file or package not in self._packages or self._is_below(os.path.dirname(file)):
             return False
-        own = self._own.get(package)
+        own = self.modules.get(package)
         # A namespace package may have other parts elsewhere.
         is_here = any(os.path.isfile(os.path.join(p, package, "__init__.py")) for p in self._path)
         return is_here or own is None or bool(getattr(own, "__file__", None))

@@ -33,6 +33,7 @@ class Scene:
     Attributes
     ----------
     current : that whose environment is in force; None for that of all the rest.
+    folder : the current one of its code, when that has last run.
     """
 
     current: ClassVar[Scene | None] = None
@@ -41,12 +42,7 @@ class Scene:
         self._world = world
         self._kept = _Process(of_copy=True)
         self._state = _State()
-        self._folder = ""
-
-    @property
-    def folder(self) -> str:
-        """The current folder of its code, when that has last run."""
-        return self._folder
+        self.folder = ""
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -58,7 +54,7 @@ class Scene:
             yield
         finally:
             self._state = _State()
-            self._folder = _folder()
+            self.folder = _folder()
             leave()
             self._kept.keep()
             outside.restore()
@@ -95,9 +91,9 @@ class Scene:
             (Scene.current._kept if Scene.current else _outside).keep()
             self._kept.restore()
             Scene.current = self
-        if self._folder and self._folder != _folder():
+        if self.folder and self.folder != _folder():
             with contextlib.suppress(OSError):  # it may be gone by now
-                os.chdir(self._folder)
+                os.chdir(self.folder)
 
 
 def _folder() -> str:
