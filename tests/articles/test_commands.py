@@ -73,7 +73,6 @@ def test_an_interrupted_run_is_recorded_as_far_as_it_came(
 
 def test_ladder_prints_and_records(tmp_path: Path, command: Command, known_ceilings: None) -> None:
     rungs = ("--rung", "step_0", "--rung", "shared_by_processes")
-    # The memory of each is measured in a process of its own.
     done = finished(command("ladder", *DIGITS, *rungs[2:], "--epochs", "2", "--records", "rec"))
     assert re.search(r"^shared_by_processes trains 35 epochs in ", done.stdout, re.MULTILINE)
     records = lines(tmp_path / "rec" / "ladders.jsonl")

@@ -12,8 +12,8 @@ EXTENSION = Extension(
     commands={
         "data": "mlpperf.articles.data.commands:data",
         "train": "mlpperf.articles.mlp.commands:train",
-        "ladder": "mlpperf.articles.mlp.ladder_commands:ladder",
-        "growth": "mlpperf.articles.mlp.ladder_commands:growth",
+        "ladder": "mlpperf.articles.peers.commands:ladder",
+        "growth": "mlpperf.articles.mlp.commands:growth",
         "keras": "mlpperf.articles.keras.commands:keras",
         "peers": "mlpperf.articles.peers.commands:peers",
         "accuracy": "mlpperf.articles.accuracy.commands:accuracy",

@@ -13,15 +13,11 @@ from mlpperf.articles.data.samples import Scaling
 from mlpperf.articles.mlp import equations, settings
 from mlpperf.articles.mlp.growth import grow
 from mlpperf.articles.mlp.in_place import InPlace, PaddedLayers
-from mlpperf.articles.mlp.ladder import climb
 from mlpperf.articles.mlp.network import initial_weights
-from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.rungs import ActivationCached, Step0
 from mlpperf.articles.mlp.settings import ARTICLE, Settings
-from mlpperf.articles.mlp.show_ladder import as_records, ladder, parts, sentence
 from mlpperf.articles.mlp.team import Team
 from mlpperf.articles.mlp.threads import Threads, ZerosSkipped
-from mlpperf.articles.mlp.threads_pass import PARTS
 from mlpperf.articles.mlp.training import (
     RUNGS,
     DivergedError,
@@ -30,10 +26,6 @@ from mlpperf.articles.mlp.training import (
     predict,
     rung_named,
 )
-from mlpperf.engine.history import records as history_records
-from mlpperf.engine.history.fields import shaped
-from mlpperf.engine.history.records import CodeVersion
-from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")
@@ -179,42 +171,7 @@ def test_weights_of_another_shape() -> None:
         Run(DIGITS, SETTINGS, InPlace, weights=weights)
 
 
-# --- the ladder -------------------------------------------------------------------------------
-
-
-def test_the_ladder_trains_every_rung_alike() -> None:
-    rounds = list(climb(DIGITS, replace(SETTINGS, epochs=7), RUNGS, seed=0, settle=0))
-    assert [len(standings) for standings in rounds] == [len(RUNGS)] * 2
-    assert [s["epochs"] for s in rounds[0]] == [5] * len(RUNGS)
-    assert all(s["test_accuracy"] is None for s in rounds[0])  # only the last one is recorded
-    last = rounds[-1]
-    assert [s["epochs"] for s in last] == [7] * len(RUNGS)
-    assert [s["rung"] for s in last] == [r.name for r in RUNGS]
-    accuracies = [s["test_accuracy"] for s in last]
-    assert max(accuracies) - min(accuracies) <= 0.003 + 1 / len(DIGITS.test_images)
-    for s in last:
-        assert 0 < s["seconds"]["low"] <= s["seconds"]["median"] <= s["seconds"]["high"]
-        assert s["over_ceiling"]["median"] > 0
-        assert not s["stopped"]
-    assert last[0]["total_gain"]["median"] == last[0]["gain"]["median"] == 1
-
-
-def test_a_rung_that_diverges_does_not_stop_the_others() -> None:
-    class Wild(InPlace):
-        """Takes steps a million times too long."""
-
-        name = "wild"
-
-        def descend(self, low: int, high: int) -> float:
-            self.rate *= 1e6
-            return super().descend(low, high)
-
-    (*_, standings) = climb(DIGITS, SETTINGS, [InPlace, Wild], seed=0, settle=0)
-    right, wild = standings
-    assert "not finite" in wild["stopped"]
-    assert wild["test_accuracy"] is None
-    assert right["epochs"] == SETTINGS.epochs
-    assert not right["stopped"]
+# --- the rung that trains ---------------------------------------------------------------------
 
 
 def test_the_last_rung_is_the_last_that_can_train_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,65 +185,6 @@ def test_the_last_rung_is_the_last_that_can_train_here(monkeypatch: pytest.Monke
     assert last_rung() is PaddedLayers
     monkeypatch.setattr("mlpperf.articles.mlp.team.threads", lambda: 1)
     assert last_rung() is Team  # which forks nothing for one thread
-
-
-def records(standings: list[dict[str, Any]]) -> list[RungRecord]:
-    contents = as_records(standings, SETTINGS, "digits", {})
-    made = history_records.as_records("ladder", CodeVersion(None, dirty=False), contents)
-    return [shaped(record, RungRecord) for record in made]
-
-
-def test_a_rung_that_cannot_train_here_reports_why_and_stops_no_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Threads, "missing", classmethod(lambda cls: "Numba is not installed."))
-    (*_, standings) = climb(DIGITS, SETTINGS, [InPlace, Threads], seed=0, settle=0)
-    there, missing = standings
-    assert there["epochs"] == SETTINGS.epochs
-    assert (missing["stopped"], missing["epochs"]) == ("Numba is not installed.", 0)
-    assert missing["parts"] is None
-    rows = ladder(records(standings)).rows
-    assert [row[1] for row in rows] == [there["what"], "Numba is not installed."]
-
-
-def standing(rung: str, median: float, gain: float, stopped: str = "") -> dict[str, Any]:
-    seconds, total = (asdict(Interval(x, 0.9 * x, 1.1 * x)) for x in (median, gain))
-    ratios = dict.fromkeys(("gain", "total_gain", "over_ceiling"), total)
-    about = {"rung": rung, "what": "what", "ceiling": 1.0, "parts": None, "stopped": stopped}
-    shares = {"train_accuracy": 0.97, "test_accuracy": 0.965}
-    return {**about, "epochs": 6, "seconds": seconds, **ratios, **shares}
-
-
-def test_a_ladder_ends_with_one_sentence() -> None:
-    first, last = standing("first", 30.0, 1.0), standing("last", 2.0, 15.0)
-    broken = standing("broken", 1.0, 30.0, "Numba is not installed.")
-    epochs = f"trains {SETTINGS.epochs} epochs in"
-    right = "after 6 epochs, 96.5 % of the test set are right."
-    assert sentence(records([first, last, broken])) == (
-        f"last {epochs} 2 s, 15× as fast as first; {right}"
-    )
-    assert sentence(records([first])) == f"first {epochs} 30 s; {right}"
-    assert sentence(records([broken])) == "No rung has trained."
-
-
-def test_the_parts_of_a_rung_add_up_to_its_seconds() -> None:
-    (*_, standings) = climb(DIGITS, SETTINGS, [Threads], seed=0, settle=0)
-    (record,) = records(standings)
-    (table,) = parts([record])
-    *products, rest, whole = table.rows
-    assert len(products) == len(PARTS)
-    seconds = [float(row[1]) for row in products]
-    assert sum(seconds) + float(rest[1]) == pytest.approx(float(whole[1]), abs=0.01)
-    assert min(seconds) >= 0
-    assert float(whole[2]) == pytest.approx(record.over_ceiling.median, rel=0.05)
-    assert record.ceiling
-
-
-def test_a_ladder_needs_a_rung_and_an_epoch() -> None:
-    with pytest.raises(MlpperfError, match="no rung"):
-        list(climb(DIGITS, SETTINGS, []))
-    with pytest.raises(MlpperfError, match="epochs must be at least 1, not 0"):
-        list(climb(DIGITS, SETTINGS, RUNGS[:1], epochs=0))
 
 
 def test_growth_reports_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:

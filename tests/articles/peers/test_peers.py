@@ -26,10 +26,9 @@ from mlpperf.articles.mlp.network import NetworkCase, step_cost
 from mlpperf.articles.mlp.rungs import Step0
 from mlpperf.articles.mlp.settings import ARTICLE
 from mlpperf.articles.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, show
-from mlpperf.articles.peers.contest import PeerProcess
+from mlpperf.articles.peers.contest import TURN_EPOCHS, PeerProcess
 from mlpperf.articles.peers.records import PeerRecord
 from mlpperf.articles.peers.task import Task
-from mlpperf.articles.turns import TURN_EPOCHS
 from mlpperf.devices import Setting
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion, as_records
@@ -151,7 +150,7 @@ def test_a_shorter_last_batch_is_trained_on_too(peer: Peer) -> None:
 @pytest.fixture(scope="module")
 def standings() -> list[dict[str, Any]]:
     with mock.patch.dict(os.environ, Setting(threads=1).environment()):
-        *_, last = contest.contest([peer_named("scikit_learn")], QUICK, SAMPLES, seed=0)
+        *_, last = contest.contest([peer_named("scikit_learn")], QUICK, SAMPLES, epochs=7, seed=0)
     return last
 
 
@@ -181,7 +180,7 @@ from mlpperf.articles.peers.worker import turns
 
 def work(asked, line):
     settings = SimpleNamespace(epochs=asked["settings"]["epochs"], seed=0)
-    for order in turns(SimpleNamespace(settings=settings, x=range(9)), line, 0.0, {}):
+    for order in turns(SimpleNamespace(settings=settings, samples=range(9)), line, 0.0, {}):
         pass  # an epoch
     return []
 """
@@ -219,8 +218,8 @@ def started(idle: Callable[..., Process], monkeypatch: pytest.MonkeyPatch) -> li
 def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contest(
     started: list[PeerProcess],
 ) -> None:
-    absent = Peer("absent", "not installed", "last_rung", "no_such_package", extra="peers")
-    lost = Peer("last_run", "misspelt", "last_rung", "numpy")
+    absent = Peer("absent", "not installed", "rung", "no_such_package", extra="peers")
+    lost = Peer("step_00", "misspelt", "rung", "numpy")
     peers = [TWIN, replace(TWIN), absent, lost]
     rounds = contest.contest(peers, QUICK, SAMPLES, seed=0, epochs=TURN_EPOCHS * 2 + 1)
     next(rounds)
@@ -238,7 +237,7 @@ def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contes
     assert by_signal.startswith("A process was killed by signal 9")
     assert silent.startswith("A process showed no sign of life for 0.5 s")
     assert not_installed == "no_such_package is not installed: pip install 'mlpperf[peers]'."
-    assert "There is no peer 'last_run'; did you mean last_rung" in failed
+    assert "There is no rung 'step_00'; did you mean step_0" in failed
     (left,) = (each.worker.process for each in started if each.worker)
     assert left.poll() is None
     rounds.close()  # as an interruption does
@@ -246,7 +245,7 @@ def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contes
 
 
 def test_a_peer_that_ends_without_a_message_is_reported() -> None:
-    silent = PeerProcess(peer_named("scikit_learn"), Process(["-c", "pass"]))
+    silent = PeerProcess(peer_named("scikit_learn"), worker=Process(["-c", "pass"]))
     silent.train(2)
     assert silent.stopped == "A process ended early and printed nothing"
     assert silent.seconds == []

@@ -1,4 +1,4 @@
-"""The command that trains one network: `train`; everything numerical is imported when it runs."""
+"""The commands that train by one rung: `train`, and `growth` with networks of many sizes."""
 
 from __future__ import annotations
 
@@ -64,3 +64,42 @@ def settings_given(batch_size: int | None, epochs: int | None, changed: dict[str
     if epochs is not None:
         changed = {**changed, "epochs": epochs}
     return replace(settings, **changed)
+
+
+def growth(
+    samples: Annotated[
+        list[int] | None,
+        typer.Option("--samples", help="Samples; repeatable (default: 10⁴, 10⁵, 10⁶)."),
+    ] = None,
+    nodes: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--nodes", help="Nodes of one hidden layer; repeatable (default: 70 to 1,000)."
+        ),
+    ] = None,
+    rung: Annotated[
+        str | None, typer.Option(help="Rung that trains (default: the last one).")
+    ] = None,
+    device: Device = None,
+    threads: Threads = None,
+    records: Records = None,
+) -> None:
+    """Measure how the cost grows with samples and with hidden nodes, on synthetic data."""
+    use(device, threads, numpy_only="The ladder")
+    from ...engine import terminal
+    from ...engine.history.recording import Recording
+    from . import show_ladder
+    from .growth import grow
+    from .records import GrowthRecord
+    from .training import rung_named
+
+    recording = Recording("growth", "growth", records)
+    kind = rung_named(rung)
+    sizes = samples or [10_000, 100_000, 1_000_000]
+    widths = nodes or [70, 200, 500, 1_000]
+    with terminal.progress() as bar:
+        task = bar.add_task("", total=len(sizes) + len(widths))
+        for point in grow(kind, sizes, widths):
+            recording.add({"rung": kind.name, **point})
+            bar.update(task, advance=1, refresh=True)
+    terminal.console().print(show_ladder.growth(recording.read(GrowthRecord)))

@@ -14,7 +14,6 @@ from ...engine.worker.memory import keep_freed_memory
 from ...engine.worker.rounds import SETTLE
 from ...hotpath import Cost
 from ..data.datasets import synthetic
-from .ladder import ceiling_seconds
 from .network import NetworkCase, step_cost
 from .rungs import Step0
 from .settings import ARTICLE, Settings
@@ -76,6 +75,13 @@ def grow(
             "ceiling_per_sample": ceiling_seconds(run.layers, settings, size) / size,
             "peak_share": flops / seconds / peak,
         }
+
+
+def ceiling_seconds(layers: Sequence[int], settings: Settings, samples: int) -> float:
+    """Least seconds for all products of an epoch, each by itself in its quickest layout."""
+    batch = min(settings.batch_size, samples)
+    products = step_cost(NetworkCase(batch, tuple(layers))).products
+    return floor_seconds(Cost(bytes=0, products=products)).seconds * samples / batch
 
 
 def _point(size: int, hidden: tuple[int, ...], epochs: int) -> tuple[int, Settings]:

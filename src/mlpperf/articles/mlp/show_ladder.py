@@ -1,17 +1,15 @@
-"""The tables of the ladder, of batch sizes, and of how the cost grows; and the ladder's records."""
+"""The tables of the ladder, of batch sizes, and of how the cost grows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from ...engine.history.fields import Bounds
-from ...engine.history.records import Fields
 from ...engine.table import Table, newest
 from ...engine.words import count, percent, seconds, times
 from .records import GrowthRecord, RungRecord
-from .settings import ARTICLE, Settings
+from .settings import ARTICLE
 
 # Seconds of 35 epochs at batch 500 that the articles published for an i7-6700K, by our rungs.
 ARTICLE_SECONDS = {
@@ -20,22 +18,6 @@ ARTICLE_SECONDS = {
     "bias_in_data": 9.6,
     "activation_cached": 7.5,
 }
-
-
-def as_records(
-    standings: Sequence[Fields],
-    settings: Settings,
-    data: str,
-    memories: dict[str, int],
-) -> list[Fields]:
-    """A record for each rung of `climb`, with its peak memory in bytes where that is known."""
-    common = {
-        "data": data,
-        "batch_size": settings.batch_size,
-        "epochs_timed_as": settings.epochs,
-        "settings": asdict(settings),
-    }
-    return [{**common, **one, "peak_memory": memories.get(one["rung"])} for one in standings]
 
 
 def interval_digits(interval: Bounds) -> str:

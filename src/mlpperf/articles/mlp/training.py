@@ -16,7 +16,7 @@ from .epoch import Epoch
 from .equations import ACTIVATIONS, Array
 from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
-from .rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0
+from .rungs import ActivationCached, BatchCosts, BiasInData, Float32, NoInputDelta, Step0
 from .settings import Settings
 from .team import Team
 from .threads import Threads, ZerosSkipped
@@ -95,6 +95,7 @@ class Run:
         self.samples = samples or samples_of(data, settings)
         self.rung = kind.begin(self.samples, weights, settings)
         self.history: list[Epoch] = []
+        self.trained = 0  # epochs
 
     @property
     def weights(self) -> list[Array]:
@@ -111,20 +112,15 @@ class Run:
     def epoch(self) -> Epoch:
         """Train for one epoch, and predict both sets afterwards if the settings ask for it.
 
-        Raises `DivergedError` if the cost of a batch is not finite; the message names it.
+        Raises `DivergedError` as `train` does, or if weights are no longer finite.
         """
         number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
         start = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):  # reported below
-            costs = self.rung.train(order)
+        costs = self.train(order)
         seconds = time.perf_counter() - start
-        finite, weights = np.isfinite(costs.loss), self.weights
-        finite[-1] &= all(np.isfinite(w).all() for w in weights)
-        if not finite.all():
-            raise DivergedError(
-                f"The cost is not finite in epoch {number}, batch {int(np.argmin(finite)) + 1}; "
-                "a lower learning rate or smaller initial weights may help."
-            )
+        weights = self.weights
+        if not all(np.isfinite(w).all() for w in weights):
+            raise self._diverged(len(costs.loss))
         record = Epoch(
             epoch=number,
             cost=float(costs.loss.sum() / len(order)),
@@ -139,8 +135,27 @@ class Run:
             train, test = self.accuracies()
             record = replace(record, train_accuracy=train, test_accuracy=test)
         self.history.append(record)
-        self.rung.rate = self.settings.next_rate(rate, number - 1)
         return record
+
+    def train(self, order: Array) -> BatchCosts:
+        """Train on the samples `order`, without a prediction and a record.
+
+        Raises `DivergedError` if the cost of a batch is not finite; the message names it.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below
+            costs = self.rung.train(order)
+        self.trained += 1
+        finite = np.isfinite(costs.loss)
+        if not finite.all():
+            raise self._diverged(int(np.argmin(finite)) + 1)
+        self.rung.rate = self.settings.next_rate(self.rung.rate, self.trained - 1)
+        return costs
+
+    def _diverged(self, batch: int) -> DivergedError:
+        return DivergedError(
+            f"The cost is not finite in epoch {self.trained}, batch {batch}; a lower learning rate "
+            "or smaller initial weights may help."
+        )
 
     def accuracies(self) -> tuple[float, float]:
         """Shares of the training and of the test set that are classified rightly."""

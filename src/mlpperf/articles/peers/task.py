@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,13 +23,15 @@ Epochs = Iterator[Array]  # the order (n,) of the samples in every epoch
 class Task:
     """What to train: the articles' network on n samples of p pixels.
 
-    `peer` names the way to train where a page knows several, and `threads` how many it may use.
+    `peer` names the way to train where a page knows several, and `threads` how many it may use. A
+    rung that measures on what it spends its time adds up seconds in `parts`.
     """
 
     data: Dataset
     settings: Settings
     peer: str = ""
     threads: int = 1
+    parts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @cached_property
     def samples(self) -> Samples:

@@ -1,12 +1,14 @@
 """One peer in a process of its own: it trains when its turn comes, and reports the seconds.
 
-Its task is `{"peer": name, "settings": {…}, "data": name}`. It answers `{"start_up": seconds}` when
-it is ready. Then it is asked, for each turn, to train a number of epochs, and answers `{"seconds":
-[…]}`; asked once more after the last turn, it answers accuracies, memory, and devices in force.
+Its task is `{"peer": name, "page": module, "settings": {…}, "data": name}`. It answers
+`{"start_up": seconds}` when it is ready. Then it is asked, for each turn, to train a number of
+epochs, and answers `{"seconds": […]}`; asked once more after the last turn, it answers what else it
+has `measured`, `parts` of its seconds, and how much memory NumPy and the data took `memory_before`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -39,8 +41,6 @@ def turns(task: Any, line: Line, started: float, memory: dict[str, int]) -> Iter
     """
     import numpy as np
 
-    from ..mlp.memory import children_memory
-
     allowed, seconds = 0, list[float]()
     news: dict[str, Any] = {"start_up": time.perf_counter() - started}
     for epoch in range(task.settings.epochs):
@@ -48,7 +48,7 @@ def turns(task: Any, line: Line, started: float, memory: dict[str, int]) -> Iter
             line.send(news)
             allowed, seconds = wait(line), []
         start = time.perf_counter()
-        order = np.random.default_rng([task.settings.seed, epoch]).permutation(len(task.x))
+        order = np.random.default_rng([task.settings.seed, epoch]).permutation(len(task.samples))
         yield order
         seconds.append(time.perf_counter() - start)
         allowed -= 1
@@ -66,6 +66,17 @@ def wait(line: Line) -> int:
     return int(epochs)
 
 
+def children_memory() -> int:
+    """Bytes that the child processes of this one do not share with it or with each other."""
+    import psutil
+
+    taken = 0
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            taken += child.memory_full_info().uss
+    return taken
+
+
 def peak_memory() -> int:
     """The most bytes that this process has taken so far, its libraries and data included."""
     unit = 1 if sys.platform == "darwin" else 1024
@@ -77,21 +88,23 @@ def work(asked: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
     count = Setting.current().threads or available_threads()
     if hasattr(os, "sched_setaffinity"):  # some libraries know no other limit of threads
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    import psutil
+
     from ...engine.machine.in_force import in_force
     from ..clusters.loading import load
     from ..mlp.settings import Settings
     from ..mlp.training import predict
-    from . import peer_named
     from .task import Task
 
-    name, settings = asked["peer"], msgspec.convert(asked["settings"], Settings)
-    page = peer_named(name).page
-    task = Task(load(asked["data"]), settings, name, count)
-    task.x, task.y, task.weights  # noqa: B018  (the data are ready before the clock starts)
+    settings = msgspec.convert(asked["settings"], Settings)
+    task = Task(load(asked["data"]), settings, asked["peer"], count)
+    if asked["page"] != "rung":  # which prepares them in its own way
+        task.x, task.y, task.weights  # noqa: B018  (they are ready before the clock starts)
+    before = psutil.Process().memory_info().rss
     memory: dict[str, int] = {}
     started = time.perf_counter()
-    peer = import_module(f".{page}", __package__)
-    weights = peer.train(task, turns(task, line, started, memory))
+    page = import_module(f".{asked['page']}", __package__)
+    weights = page.train(task, turns(task, line, started, memory))
     wait(line)  # until no peer is timed any more
     peak = peak_memory() + memory.get("children", 0)
 
@@ -100,9 +113,10 @@ def work(asked: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
         return float((classes == labels).mean())
 
     sets = task.data
-    yield {
+    measured = {
         "train_accuracy": accuracy(sets.train_images, sets.train_labels),
         "test_accuracy": accuracy(sets.test_images, sets.test_labels),
         "peak_memory": peak,
         "in_force": asdict(in_force()),
     }
+    yield {"measured": measured, "parts": task.parts, "memory_before": before}
