@@ -51,7 +51,11 @@ def test_csv_has_the_steps(started: Any) -> None:
 @pytest.mark.parametrize("format_", ["text", "json", "csv"])
 def test_names_narrow_every_format(started: Any, format_: str) -> None:
     for name, found in (("*test_parse", True), ("*test_write", False)):
-        done = started("history", name, "--format", format_)
+        done, again = (
+            started("history", *named, "--format", format_)
+            for named in ((name,), ("--series", name))
+        )
+        assert again.stdout == done.stdout
         assert done.exit_code == 0, done.output
         assert ("+5." in done.stdout or "1.05" in done.stdout) is found
     done = started("history", "nowhere", "--format", format_)

@@ -55,7 +55,7 @@ def test_a_regression_is_accepted_with_its_upper_limit(ran: Any) -> None:
     (entry,) = accepted(ran.folder)
     assert (entry.series, entry.because, entry.slower) == (WALK.name, 'safer: "é"', 0.1124)
     assert (entry.base, entry.head, str(entry.until)) == ("1" * 40, "", "2999-12-31")
-    assert ran("accept", "*", "--because", "both").exit_code == 0
+    assert ran("accept", "--series", "*", "--because", "both").exit_code == 0
     assert [one.series for one in accepted(ran.folder)] == [WALK.name, WALK.name, PARK.name]
     tomllib.loads((ran.folder / ACCEPTED).read_text("utf-8"))
 
@@ -65,6 +65,8 @@ def test_a_regression_is_accepted_with_its_upper_limit(ran: Any) -> None:
     [
         (("park", "--because", "x"), "has no regression of 'park'"),
         (("", "--because", "x"), "Name the benchmark that became worse"),
+        (("--because", "x"), "Name the benchmark that became worse"),
+        (("walk", "--series", "long", "--because", "x"), "Name one benchmark"),
         (("walk", "--because", " "), "--because takes a reason"),
         (("walk", "--because", "x", "--until", ""), "takes a date such as 2030-12-31"),
         (("walk", "--because", "x", "--until", "soon"), "takes a date such as 2030-12-31"),

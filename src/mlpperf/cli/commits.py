@@ -12,6 +12,7 @@ from ..devices import Setting, gpu_fact, use
 from ..engine.options import (
     AsJson,
     Asv,
+    BySeries,
     Device,
     Formats,
     PytestBenchmark,
@@ -252,10 +253,11 @@ def other_trackers(
 
 
 def history(
-    paths: Annotated[
+    names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH", help="Hot paths or series (default: all)."),
+        typer.Argument(metavar="SERIES", help="Series or hot paths (default: all)."),
     ] = None,
+    series: BySeries = None,
     records: Records = None,
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,
@@ -281,7 +283,7 @@ def history(
     from ..engine.levels.gathering import levels_here
     from ..engine.terminal import console
 
-    folder, wanted = records or records_folder(), paths or ()
+    folder, wanted = records or records_folder(), [*(names or ()), *(series or ())]
     made, damaged = comparisons(folder)
     levels = levels_here(made)
     if levels:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.options import Python, Records, SeriesPatterns, Slower, Suites, With, revisions
+from ..engine.options import (
+    BySeries,
+    Python,
+    Records,
+    SeriesPatterns,
+    Slower,
+    Suites,
+    With,
+    one_series,
+    revisions,
+)
 from ..errors import MlpperfError
 from . import extensions
 
@@ -80,7 +90,8 @@ def backfill(
 
 
 def bisect(
-    series: Slower = None,
+    name: Slower = None,
+    series: BySeries = None,
     good: Annotated[
         str,
         typer.Option(
@@ -122,23 +133,23 @@ def bisect(
 
     if not good:
         raise MlpperfError("--good names a commit before it was slower, such as a tag.")
-    share = percentage(confidence, "--confidence")
+    wanted, share = one_series(name, series), percentage(confidence, "--confidence")
     if not 0.5 <= share < 1:
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")
     recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(f"{good}..{bad}")
     plan = Plan(gathered(recording.file.parent, lineage))
-    seconds = budget if budget is not None or series is None else SECONDS_OF_ONE
+    seconds = budget if budget is not None or wanted is None else SECONDS_OF_ONE
     options = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": seconds}
-    request = _request(lineage, series=[series] if series else (), **options)
+    request = _request(lineage, series=[wanted] if wanted else (), **options)
     console = terminal.console()
     with terminal.activity() as progress:
 
         def here(request: Request) -> Here:
             return Here(lineage, request, recording, progress)
 
-        whole = first_pair(plan, here(request), series)
-        slower = targets(whole, series)
+        whole = first_pair(plan, here(request), wanted)
+        slower = targets(whole, wanted)
         target = Hunt(plan, slower, share)
         if slower:
             seconds = budget or show_bisection.seconds_for(len(slower))

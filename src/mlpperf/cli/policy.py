@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..engine.options import Records
+from ..engine.options import BySeries, Records, one_series
 from ..errors import MlpperfError
 
 if TYPE_CHECKING:
@@ -68,10 +68,12 @@ def explain(
 
 
 def accept(
-    series: Annotated[
-        str, typer.Argument(metavar="SERIES", help="Benchmark that became worse, or a pattern.")
-    ],
     because: Annotated[str, typer.Option(help="Why the regression is worth its price.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="SERIES", help="Benchmark that became worse, or a pattern."),
+    ] = None,
+    series: BySeries = None,
     until: Annotated[
         str | None, typer.Option(help="Last day on which it is accepted, such as 2030-12-31.")
     ] = None,
@@ -93,15 +95,16 @@ def accept(
     because = plain(" ".join(because.split()))
     if not because:
         raise MlpperfError("--because takes a reason, not an empty text.")
-    if not series.strip():  # it would fit every name
+    wanted = one_series(name, series) or ""
+    if not wanted.strip():  # it would fit every name
         raise MlpperfError("Name the benchmark that became worse, or a pattern.")
     last_day = _day(until) if until is not None else None
     result, _ = read_recorded(records or records_folder())
-    fitting = [one for one in result.regressions if fits(series, one.series)]
+    fitting = [one for one in result.regressions if fits(wanted, one.series)]
     if not fitting:
         raise MlpperfError(
             f"The last recorded comparison, of {result.head} with {result.base}, has no "
-            f"regression of {series!r}."
+            f"regression of {wanted!r}."
         )
     entries = [_acceptance(result, finding, because, last_day) for finding in fitting]
     top, project = project_folder(Path.cwd())

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.options import Formats, Python, Records, Slower, Suites, With, revisions
+from ..engine.options import (
+    BySeries,
+    Formats,
+    Python,
+    Records,
+    Slower,
+    Suites,
+    With,
+    one_series,
+    revisions,
+)
 from ..errors import MlpperfError
 from . import extensions
 from .causes import causes_of
@@ -23,7 +33,8 @@ if TYPE_CHECKING:
 
 def why(
     context: typer.Context,
-    series: Slower = None,
+    name: Slower = None,
+    series: BySeries = None,
     base: Annotated[
         str | None,
         typer.Option(
@@ -59,18 +70,18 @@ def why(
 
     if head is not None and base is None:
         raise MlpperfError("--head needs --base, the commit before the change.")
-    words = command_given(context, suite)
-    if words and series:
+    words, wanted = command_given(context, suite), one_series(name, series)
+    if words and wanted:
         raise MlpperfError("A benchmark and a command after -- exclude each other.")
     options: dict[str, Any] = {"kinds": suite or (), "python": python, "extra": with_ or ()}
     options |= {"usual": extensions.hot_paths(), "command": words}
     recording = Recording("causes", "causes", records)
     if base is None:
-        record, changed = latest(recording.file.parent, shlex.join(words) or series)
+        record, changed = latest(recording.file.parent, shlex.join(words) or wanted)
         options["command"] = words or _recorded_command(record, changed)
         commits = record.commits["base"] or record.base, record.commits["head"]
     else:
-        named = [series] if series else ()
+        named = [wanted] if wanted else ()
         request = Request(base, head, series=named, exact=False, **options)
         result = compared(request, Recording("comparison", "comparisons", records))
         commits, changed = (result.commits["base"] or base, head), changed_series(result)

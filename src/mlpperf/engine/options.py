@@ -66,6 +66,15 @@ Slower = Annotated[
         help="Name or pattern of the benchmark (default: all that became slower).",
     ),
 ]
+BySeries = Annotated[list[str] | None, typer.Option("--series", help="The same as the argument.")]
+
+
+def one_series(argument: str | None, option: list[str] | None) -> str | None:
+    """The benchmark or pattern that a command is given, as its argument or by `--series`."""
+    given = [*([] if argument is None else [argument]), *(option or ())]
+    if len(given) > 1:
+        raise MlpperfError("Name one benchmark, or a pattern that fits several.")
+    return given[0] if given else None
 
 
 def revisions(incomplete: str) -> list[str]:

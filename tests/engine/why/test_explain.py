@@ -380,7 +380,11 @@ def test_a_command_that_was_given_to_a_comparison_is_given_again(project: Any) -
 
 
 def test_why_needs_a_change(command: Any, refused: Any) -> None:
-    assert "exclude each other" in refused("why", "test_run", "--", "town")
+    for named in (("test_run",), ("--series", "test_run")):
+        assert "exclude each other" in refused("why", *named, "--", "town")
+    assert "change of 'walk*'" in refused("why", "--series", "walk*")
+    for named in (("walk",), ("--series", "walk")):
+        assert "Name one benchmark" in refused("why", *named, "--series", "park")
     assert "change of 'town --fast'" in refused("why", "--", "town", "--fast")
     assert "No recorded comparison shows a change" in refused("why")
     assert "--head needs --base" in refused("why", "--head", "HEAD")
