@@ -1,16 +1,13 @@
 import contextlib
 import errno
-import gzip
 import hashlib
 import io
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +20,6 @@ from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data import mnist_files
 from mlpperf.errors import MlpperfError
 
-LOCK = ".mlpperf.lock"
 NAMES = {file.name for file in mnist_files.FILES}
 PATIENCE = 600  # seconds until a hanging process counts as hanging; nothing is meant to take long
 
@@ -63,7 +59,6 @@ def cache(
 ) -> Iterator[Path]:
     """A cache folder of the test's own, while every source outside of this machine is cut off."""
     monkeypatch.setenv("MLPPERF_DATA", str(tmp_path / "cache"))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(mnist_files, "TIMEOUT", PATIENCE)
     with socket.socket() as refusing:  # bound, so that nobody else listens there
@@ -71,12 +66,6 @@ def cache(
         address = f"http://127.0.0.1:{refusing.getsockname()[1]}/mnist.npz"
         monkeypatch.setattr(mnist_files, "URL", address)
         yield tmp_path / "cache"
-
-
-def keras_has(npz: bytes) -> None:
-    path = Path(os.environ["KERAS_HOME"], "datasets", "mnist.npz")
-    path.parent.mkdir(parents=True)
-    path.write_bytes(npz)
 
 
 def fill(folder: Path, contents: mnist_files.Contents) -> None:
@@ -89,18 +78,17 @@ def listing(folder: Path) -> set[str]:
 
 
 def assert_complete(folder: Path) -> None:
-    """Exactly the four files and the lock, and they hold MNIST."""
-    assert listing(folder) == NAMES | {LOCK}
+    """Exactly the four files, and they hold MNIST."""
+    assert listing(folder) == NAMES
     for file in mnist_files.FILES:
         file.verified((folder / file.name).read_bytes())
 
 
 class Server:
-    """Serves one content on 127.0.0.1; it stalls half-way until `go` is set, or for `stall` s."""
+    """Serves one content on 127.0.0.1."""
 
-    def __init__(self, content: bytes, stall: float = 0.0) -> None:
+    def __init__(self, content: bytes) -> None:
         self.requests = 0
-        self.half_sent, self.go = threading.Event(), threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -109,11 +97,7 @@ class Server:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                with contextlib.suppress(ConnectionError):  # a killed client hangs up
-                    self.wfile.write(content[: len(content) // 2])
-                    server.half_sent.set()
-                    server.go.wait(stall)
-                    self.wfile.write(content[len(content) // 2 :])
+                self.wfile.write(content)
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -127,7 +111,6 @@ class Server:
         return self
 
     def __exit__(self, *args: object) -> None:
-        self.go.set()
         self.http.shutdown()
         self.thread.join()
         self.http.server_close()
@@ -139,7 +122,6 @@ def child(url: str) -> list[str]:
         "from mlpperf.articles.data.mnist_files import _IdxFile",
         f"mnist_files.FILES = {mnist_files.FILES!r}",
         f"mnist_files.URL, mnist_files.TIMEOUT = {url!r}, {PATIENCE}",
-        "print('ready', flush=True)",
         "mnist_files.mnist_arrays(progress=True)",
     ]
     return [sys.executable, "-c", "\n".join(lines)]
@@ -184,30 +166,6 @@ def test_mnist_is_mnist() -> None:
     assert (mnist.train_images.min(0) == mnist.train_images.max(0)).sum() == 67
 
 
-def test_the_cache_file_of_keras(cache: Path, npz: bytes) -> None:
-    keras_has(npz)
-    data.mnist()
-    assert_complete(cache)
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"no", "."),
-        (packed(*[np.zeros(9, np.uint8)] * 4)[:-9], "not a zip file"),
-        (packed(*[np.zeros(9, np.uint8)] * 4), "train-images-idx3-ubyte is damaged: 25 bytes"),
-        (packed(*[np.zeros(9)] * 4), "according to the rule 'safe'"),
-        (packed(*[np.array([{}])] * 4), "allow_pickle=False"),
-    ],
-    ids=["no npz", "cut", "other values", "floats", "objects"],
-)
-def test_damaged_cache_file_of_keras(cache: Path, content: bytes, reason: str) -> None:
-    keras_has(content)
-    with pytest.raises(MlpperfError, match=f"cache file of Keras: [^;]*{reason}"):
-        data.mnist()
-    assert listing(cache) == {LOCK}
-
-
 def test_download(
     cache: Path, npz: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,7 +182,7 @@ def test_damaged_download(cache: Path, npz: bytes, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(mnist_files, "URL", server.url)
         with pytest.raises(MlpperfError, match="download: File is not a zip file"):
             data.mnist()
-    assert listing(cache) == {LOCK}
+    assert not cache.exists()
 
 
 def test_no_network(cache: Path) -> None:
@@ -232,10 +190,10 @@ def test_no_network(cache: Path) -> None:
         data.mnist()
     sentence = str(raised.value)
     assert "\n" not in sentence
-    assert all(tried in sentence for tried in ("cache folder", "cache file of Keras", "download"))
+    assert all(tried in sentence for tried in ("cache folder", "download"))
     assert sentence.endswith(f"into {cache}")
     assert all(name in sentence for name in NAMES)
-    assert listing(cache) == {LOCK}
+    assert not cache.exists()
 
 
 def test_progress_of_the_download(cache: Path, npz: bytes) -> None:
@@ -270,88 +228,28 @@ def truncate(content: bytes) -> bytes:
 def test_damaged_file(
     cache: Path,
     contents: mnist_files.Contents,
-    npz: bytes,
     damage: Callable[[bytes], bytes],
     name: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fill(cache, contents)
     path = cache / name
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(MlpperfError, match=f"cache folder: {name} is damaged"):
         data.mnist()
-    assert listing(cache) == NAMES | {LOCK}
-    keras_has(npz)
+    assert listing(cache) == NAMES
+    monkeypatch.setattr(mnist_files, "_downloaded", lambda progress: contents)
     data.mnist()
-    assert_complete(cache)
-
-
-def test_compressed_by_hand(cache: Path, contents: mnist_files.Contents) -> None:
-    fill(cache, contents)
-    for name in NAMES:
-        raw = cache / name
-        raw.with_name(f"{name}.gz").write_bytes(gzip.compress(raw.read_bytes(), 1))
-        raw.unlink()
-    data.mnist()
-    assert listing(cache) == {f"{name}.gz" for name in NAMES}
-    assert mnist_files._stored(cache) == contents
-
-
-@pytest.mark.parametrize("damage", [truncate, flip, lambda _: b"\x1f\x8b", lambda _: b"no"])
-def test_half_written_gz(
-    cache: Path, contents: mnist_files.Contents, npz: bytes, damage: Callable[[bytes], bytes]
-) -> None:
-    fill(cache, contents)
-    raw = cache / "train-labels-idx1-ubyte"
-    compressed = raw.with_name(f"{raw.name}.gz")
-    compressed.write_bytes(damage(gzip.compress(raw.read_bytes())))
-    data.mnist()  # the raw file is good, so nobody needs this one
-    raw.unlink()
-    with pytest.raises(MlpperfError, match=rf"{raw.name}\.gz is damaged"):
-        data.mnist()
-    keras_has(npz)
-    data.mnist()
-    assert mnist_files._stored(cache) == contents
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
-def test_killed_download(cache: Path, npz: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server(npz, stall=PATIENCE) as server:
-        command = child(server.url)
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            assert server.half_sent.wait(PATIENCE)
-            process.kill()
-        assert process.returncode == -signal.SIGKILL
-        assert listing(cache) == {LOCK, ".mlpperf-partial"}
-        server.go.set()
-        monkeypatch.setattr(mnist_files, "URL", server.url)
-        data.mnist()
-    assert_complete(cache)
-
-
-def test_two_processes_at_once(cache: Path, npz: bytes) -> None:
-    with Server(npz, stall=PATIENCE) as server, contextlib.ExitStack() as stack:
-        processes = [
-            stack.enter_context(subprocess.Popen(child(server.url), stdout=subprocess.PIPE))
-            for _ in range(2)
-        ]
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline().strip() == b"ready"
-        assert server.half_sent.wait(PATIENCE)
-        time.sleep(1)  # in which the other process may ask too, if the lock does not hold it back
-        server.go.set()
-        assert [process.wait(PATIENCE) for process in processes] == [0, 0]
-    assert server.requests == 1  # the second one reads the files of the first
     assert_complete(cache)
 
 
 def test_a_failed_write_is_reported_and_loses_nothing(
-    cache: Path, contents: mnist_files.Contents, npz: bytes, monkeypatch: pytest.MonkeyPatch
+    cache: Path, contents: mnist_files.Contents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    keras_has(npz)
+    monkeypatch.setattr(mnist_files, "_downloaded", lambda progress: contents)
     fill(cache, contents)
     (cache / "t10k-labels-idx1-ubyte").unlink()
     with monkeypatch.context() as patch:
@@ -359,26 +257,34 @@ def test_a_failed_write_is_reported_and_loses_nothing(
         with pytest.raises(MlpperfError, match=os.strerror(errno.ENOSPC)):
             data.mnist()
     # What was good before is still there.
-    assert listing(cache) == NAMES - {"t10k-labels-idx1-ubyte"} | {LOCK}
+    assert listing(cache) == NAMES - {"t10k-labels-idx1-ubyte"}
     data.mnist()
     assert_complete(cache)
 
 
-def test_full_disk(disk: Callable[[str], None], cache: Path, npz: bytes) -> None:
-    keras_has(npz)
+def test_full_disk(
+    disk: Callable[[str], None],
+    cache: Path,
+    contents: mnist_files.Contents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mnist_files, "_downloaded", lambda progress: contents)
     with pytest.raises(MlpperfError, match=os.strerror(errno.ENOSPC)) as raised:
         data.mnist()
     assert str(cache) in str(raised.value)
-    assert listing(cache) == {LOCK}
+    assert listing(cache) == set()
     disk("size=20m")
     data.mnist()
     assert_complete(cache)
 
 
 def test_read_only_folder(
-    disk: Callable[[str], None], cache: Path, contents: mnist_files.Contents, npz: bytes
+    disk: Callable[[str], None],
+    cache: Path,
+    contents: mnist_files.Contents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    keras_has(npz)
+    monkeypatch.setattr(mnist_files, "_downloaded", lambda progress: contents)
     disk("size=20m")
     fill(cache, contents)
     disk("ro")
@@ -392,8 +298,9 @@ def test_read_only_folder(
 
 
 def test_folder_that_cannot_be_made(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, contents: mnist_files.Contents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mnist_files, "_downloaded", lambda progress: contents)
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "cache"
     monkeypatch.setenv("MLPPERF_DATA", str(folder))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
-import shutil
 import struct
-import zlib
-from collections.abc import Callable
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,19 +56,6 @@ class _IdxFile:
             raise ValueError(f"{self.name} is damaged: {len(content)} bytes with MD5 {md5}")
         return content
 
-    def read(self, folder: Path) -> bytes:
-        """The verified content, from the raw file or else the compressed one."""
-        raw, compressed = folder / self.name, folder / f"{self.name}.gz"
-        try:
-            return self.verified(raw.read_bytes())
-        except (OSError, ValueError):
-            if not compressed.exists():
-                raise
-        try:
-            return self.verified(gzip.decompress(compressed.read_bytes()))
-        except (OSError, EOFError, zlib.error, ValueError) as error:
-            raise ValueError(f"{compressed.name} is damaged ({error})") from error
-
 
 FILES = (
     _IdxFile("train-images-idx3-ubyte", (60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
@@ -85,80 +69,47 @@ Contents = tuple[bytes, ...]  # of the four FILES, in their order
 def mnist_arrays(progress: bool) -> tuple[NDArray[np.uint8], ...]:
     """Training images and labels, test images and labels: (n, 784) and (n,), verified.
 
-    They come from the cache folder. What is missing or damaged there is taken from the cache file
-    of Keras or downloaded, and stored. Raises `MlpperfError` if no source has MNIST, or the cache
-    folder cannot be written.
+    They come from the cache folder. If a file is missing or damaged there, all are downloaded and
+    stored. Raises `MlpperfError` if that fails.
     """
     folder = cache_folder()
-    try:
-        contents = _stored(folder)  # without a lock, so that the folder may be read-only
-    except (OSError, ValueError):
-        contents = _fetched(folder, progress)
+    try:  # the folder may be read-only
+        contents = tuple(file.verified((folder / file.name).read_bytes()) for file in FILES)
+    except (OSError, ValueError) as lacking:
+        try:
+            contents = _downloaded(progress)
+        except Exception as error:  # anything can be wrong with a file from elsewhere
+            reasons = f"cache folder: {lacking}; download: {error or type(error).__name__}"
+            raise MlpperfError(
+                f"MNIST is not available ({' '.join(reasons.split())}): put "
+                f"{', '.join(file.name for file in FILES)} into {folder}"
+            ) from error
+        store(contents, folder)
     return tuple(file.unpacked(content) for file, content in zip(FILES, contents, strict=True))
 
 
 def store(contents: Contents, folder: Path) -> None:
     """Write the four files into `folder`, each of them whole or not at all."""
-    for file, content in zip(FILES, contents, strict=True):
-        write_whole(folder / file.name, content)
-
-
-def _stored(folder: Path) -> Contents:
-    return tuple(file.read(folder) for file in FILES)
-
-
-def _fetched(folder: Path, progress: bool) -> Contents:
-    """MNIST from the first source that has it, after storing it in `folder`."""
-    from filelock import FileLock  # seldom needed: once in the life of a cache folder
-
-    partial = folder / ".mlpperf-partial"
-    sources: dict[str, Callable[[], Contents]] = {
-        "cache folder": lambda: _stored(folder),  # again: another process may have filled it
-        "cache file of Keras": lambda: _from_npz(_keras_file()),
-        "download": lambda: _from_npz(_downloaded(partial, progress)),
-    }
-    failures = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".mlpperf.lock"):
-            for name, source in sources.items():
-                try:
-                    contents = source()
-                except Exception as error:  # anything can be wrong with a file from elsewhere
-                    reason = " ".join(str(error).split()) or type(error).__name__
-                    failures.append(f"{name}: {reason}")
-                else:
-                    store(contents, folder)
-                    return contents
-                finally:
-                    shutil.rmtree(partial, ignore_errors=True)
+        for file, content in zip(FILES, contents, strict=True):
+            write_whole(folder / file.name, content)
     except OSError as error:
         raise MlpperfError(
             f"MNIST cannot be stored in {folder} ({error.strerror or error}): make that a folder "
             "with 100 MB of room, or set MLPPERF_DATA to one"
         ) from error
-    raise MlpperfError(
-        f"MNIST is not available ({'; '.join(failures)}): put "
-        f"{', '.join(file.name for file in FILES)}, raw or as .gz, into {folder}"
-    )
 
 
-def _keras_file() -> Path:
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "datasets" / "mnist.npz"
-
-
-def _downloaded(folder: Path, progress: bool) -> Path:
+def _downloaded(progress: bool) -> Contents:
     import pooch
     from rich.console import Console
 
     pooch.get_logger().setLevel("WARNING")
     downloader = pooch.HTTPDownloader(timeout=TIMEOUT)
-    with Console(stderr=True, quiet=not progress).status("MNIST: downloading 11 MB"):
-        return Path(pooch.retrieve(URL, None, "mnist.npz", folder, downloader=downloader))
-
-
-def _from_npz(path: Path) -> Contents:
-    names = ("x_train", "y_train", "x_test", "y_test")
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        return tuple(f.packed(arrays[name]) for f, name in zip(FILES, names, strict=True))
+    status = Console(stderr=True, quiet=not progress).status("MNIST: downloading 11 MB")
+    with tempfile.TemporaryDirectory() as folder, status:
+        file = pooch.retrieve(URL, None, "mnist.npz", folder, downloader=downloader)
+        with Path(file).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            names = ("x_train", "y_train", "x_test", "y_test")
+            return tuple(f.packed(arrays[name]) for f, name in zip(FILES, names, strict=True))
