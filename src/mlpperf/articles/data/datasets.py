@@ -16,24 +16,6 @@ from .mnist_files import mnist_arrays
 
 NAMES = ("mnist", "digits", "synthetic:N")  # what `load` takes
 CLASSES = 10  # of every set: the digits 0 to 9
-# Synthetic images are made in chunks, because each needs noise as large as itself.
-_CHUNK_BYTES = 1 << 22
-
-# Kinds of values: a name for error messages, and NumPy's type codes.
-_UINT8 = ("uint8", "B")
-_FLOAT32 = ("float32", "f")
-
-
-def _require(what: str, array: object, shape: tuple[str, ...], kind: tuple[str, str]) -> None:
-    """Raise MlpperfError unless `array` is a non-empty array of these axes and this kind."""
-    if not isinstance(array, np.ndarray):
-        got = f"a {type(array).__name__}"
-    elif array.ndim == len(shape) and array.size and array.dtype.char in kind[1]:
-        return
-    else:
-        got = f"{array.dtype} of shape {array.shape}"
-    axes = ", ".join(shape)
-    raise MlpperfError(f"{what} must be a non-empty {kind[0]} array of shape ({axes}), not {got}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,35 +33,34 @@ class Dataset:
     test_images: NDArray[Any]
     test_labels: NDArray[np.uint8]
 
-    values: ClassVar = _UINT8  # the kind of values that images consist of
+    values: ClassVar[type[np.generic]] = np.uint8  # that images consist of
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
-            what = f"{self.name}: {part}_images"
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
-            _require(what, images, ("samples", "pixels"), self.values)
-            _require(f"{self.name}: {part}_labels", labels, ("samples",), _UINT8)
-            if not images.flags.c_contiguous:
-                raise MlpperfError(f"{what} must be C-ordered: use numpy.ascontiguousarray")
-            if len(images) != len(labels):
-                raise MlpperfError(
-                    f"{what} hold {len(images)} samples but there are {len(labels)} labels: "
-                    "there must be one label per image"
-                )
-            if labels.max() > 9:
-                raise MlpperfError(
-                    f"{self.name}: {part}_labels hold {labels.max()}, but classes go from 0 to 9"
-                )
-            for field, array in ((f"{part}_images", images), (f"{part}_labels", labels)):
+            wanted = (
+                (images, "images", ("samples", "pixels"), self.values),
+                (labels, "labels", ("samples",), np.uint8),
+            )
+            for array, what, axes, kind in wanted:
+                name = f"{self.name}: {part}_{what}"
+                is_array = isinstance(array, np.ndarray) and array.ndim == len(axes) and array.size
+                if not is_array or array.dtype != kind or not array.flags.c_contiguous:
+                    raise MlpperfError(
+                        f"{name} must be a non-empty array of {kind.__name__}, "
+                        f"({', '.join(axes)}), in C order"
+                    )
                 # Many measurements share one set, so what writes into it must fail at once.
                 shared = array.view()
                 shared.flags.writeable = False
-                object.__setattr__(self, field, shared)
+                object.__setattr__(self, f"{part}_{what}", shared)
+            if len(images) != len(labels) or labels.max() >= CLASSES:
+                raise MlpperfError(
+                    f"{self.name}: each of {len(images)} {part}_images needs one of the labels "
+                    f"0 to {CLASSES - 1}"
+                )
         if self.train_images.shape[1] != self.test_images.shape[1]:
-            raise MlpperfError(
-                f"{self.name}: train_images have {self.train_images.shape[1]} pixels and "
-                f"test_images {self.test_images.shape[1]}: they must have the same number"
-            )
+            raise MlpperfError(f"{self.name}: training and test images differ in their pixels")
 
 
 class FewClustersWarning(UserWarning):
@@ -99,7 +80,7 @@ def warn_of_few(clusters: int) -> None:
 class Features(Dataset):
     """A data set that has features in the place of pixels: float32 (samples, features)."""
 
-    values = _FLOAT32
+    values = np.float32
 
 
 def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
@@ -155,43 +136,35 @@ def synthetic(samples: int, *, pixels: int = 784, seed: int = 0) -> Dataset:
     """Return noisy images of ten random patterns: any number of them, always the same.
 
     Each image is its class's pattern plus noise, both uniform over 0 to 127; the classes take
-    turns. A bigger set starts with the images of a smaller one. There are `samples` training images
-    of `pixels` each, and a sixth as many test images, at least 10. Raises `MlpperfError` if a
-    number is out of range or the images do not fit into memory.
+    turns. There are `samples` training images of `pixels` each, and a sixth as many test images, at
+    least 10. Raises `MlpperfError` if a number is out of range or the images do not fit into
+    memory.
     """
     for what, value, least in (("samples", samples, 1), ("pixels", pixels, 1), ("seed", seed, 0)):
         if not isinstance(value, int | np.integer) or value < least:
             raise MlpperfError(f"{what} must be a whole number of at least {least}, not {value!r}")
-    samples, pixels = int(samples), int(pixels)  # because NumPy's integers overflow in products
-    seeds = np.random.SeedSequence(int(seed)).spawn(3)
-    of_patterns, of_train, of_test = (np.random.PCG64(each) for each in seeds)
+    bits = np.random.PCG64(int(seed))
+    sizes = int(samples), max(10, int(samples) // 6)
     try:
-        patterns = _grey(of_patterns, 10, pixels)
-        train = _noisy(patterns, samples, of_train)
-        test = _noisy(patterns, max(10, samples // 6), of_test)
+        patterns = _grey(bits, CLASSES, int(pixels))
+        labels = [np.resize(np.arange(CLASSES, dtype=np.uint8), size) for size in sizes]
+        train, test = (_grey(bits, len(each), int(pixels)) for each in labels)
+        for images in (train, test):
+            for k, pattern in enumerate(patterns):  # without a copy of all images
+                images[k::CLASSES] += pattern
     except (MemoryError, OverflowError, ValueError) as error:  # more than NumPy can count, too
         raise MlpperfError(
             f"{samples} samples of {pixels} pixels do not fit into memory: ask for fewer"
         ) from error
-    return Dataset(f"synthetic:{samples}", *train, *test)
+    return Dataset(f"synthetic:{samples}", train, labels[0], test, labels[1])
 
 
 def _grey(bits: np.random.PCG64, rows: int, pixels: int) -> NDArray[np.uint8]:
-    """Return uniform values 0 to 127, (rows, pixels), eight to a word of the generator."""
+    """Return uniform values 0 to 127, (rows, pixels), eight to a word of the generator.
+
+    NumPy promises that the generator's words never change.
+    """
     words = bits.random_raw(-(-rows * pixels // 8)).astype("<u8", copy=False)
-    return words.view(np.uint8)[: rows * pixels].reshape(rows, pixels) >> np.uint8(1)
-
-
-def _noisy(
-    patterns: NDArray[np.uint8], samples: int, bits: np.random.PCG64
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    classes, pixels = patterns.shape
-    images = np.empty((samples, pixels), np.uint8)
-    labels = np.tile(np.arange(classes, dtype=np.uint8), -(-samples // classes))[:samples]
-    # The generator gives words of eight bytes. Eight rows are whole words whatever their length,
-    # so no word is cut between two chunks, and the values do not depend on the size of chunks.
-    rows = max(1, _CHUNK_BYTES // pixels // 8) * 8
-    for start in range(0, samples, rows):
-        chunk = images[start : start + rows]
-        np.add(_grey(bits, *chunk.shape), patterns[labels[start : start + rows]], out=chunk)
-    return images, labels
+    values = words.view(np.uint8)[: rows * pixels].reshape(rows, pixels)
+    values >>= np.uint8(1)
+    return values
