@@ -166,7 +166,7 @@ def numba() -> Any:
     MlpperfError
         If it is not installed or does not load, for example because it does not fit this NumPy.
     """
-    with loading("numba", "Numba", "compiled"):
+    with loading("numba", "Numba"):
         import numba as package
         from numba.core import types
         from numba.core.registry import cpu_target

@@ -153,7 +153,7 @@ def tensorflow() -> Any:
         If it is not installed, does not load, or has no such GPU.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no lines when XLA first compiles
-    with loading("tensorflow", "TensorFlow", "tensorflow"), _silent_errors():
+    with loading("tensorflow", "TensorFlow"), _silent_errors():
         import tensorflow as tf
     if not hasattr(tf, "config"):  # a folder that an uninstallation left
         raise MlpperfError("TensorFlow does not load (its installation is not whole).")

@@ -67,21 +67,24 @@ def missing(error: ModuleNotFoundError) -> MlpperfError | None:
     module = (error.name or "").partition(".")[0]
     package = _PACKAGE_OF.get(module, module)
     ours = _importing(error.__traceback__).partition(".")[0] == __name__.partition(".")[0]
-    if extra := _extra_with(package) if ours else None:
-        return MlpperfError(f"{package} is not installed: pip install 'mlpperf[{extra}]'.")
-    return None
+    return MlpperfError(not_installed(package)) if ours and _extra_with(package) else None
+
+
+def not_installed(package: str, title: str = "") -> str:
+    """The sentence about a package that is not installed, with the extra that has it."""
+    extra = _extra_with(package)
+    remedy = f": pip install 'mlpperf[{extra}]'" if extra else ""
+    return f"{title or package} is not installed{remedy}."
 
 
 @contextmanager
-def loading(package: str, title: str, extra: str) -> Iterator[None]:
-    """Turn what goes wrong with an import of `package`, which `extra` installs, into a sentence."""
+def loading(package: str, title: str) -> Iterator[None]:
+    """Turn what goes wrong with an import of `package` into a sentence."""
     try:
         yield
     except Exception as reason:  # whatever a damaged or unfitting installation raises
         if isinstance(reason, ModuleNotFoundError) and reason.name == package:
-            raise MlpperfError(
-                f"{title} is not installed: pip install 'mlpperf[{extra}]'."
-            ) from reason
+            raise MlpperfError(not_installed(package, title)) from reason
         raise MlpperfError(f"{title} does not load ({reason}).") from reason
 
 

@@ -187,7 +187,7 @@ def calibrate(
     from ..engine.calibrate.trials import SIZES, Trial, detection_rates
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.compare import BUDGET, SUITE_BUDGET
-    from ..engine.history.recording import Recording, json_text
+    from ..engine.history.recording import Recording
     from ..engine.machine.environment import environment
     from ..engine.suites.commands import COMMANDS
     from ..engine.suites.series import Selection
@@ -228,13 +228,8 @@ def calibrate(
             recording.add({**content, **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
-    if as_json:
-        typer.echo(json_text(recording.written))
-        return
-    console = terminal.console()
-    console.print(show.calibration(detection_rates(done)))
-    typer.echo(show.detectable(detection_rates(done)))
-    console.print(recording.location, soft_wrap=True)
+    rates = detection_rates(done)
+    recording.show(show.calibration(rates), show.detectable(rates), as_json=as_json)
 
 
 def usual(folder: Path, pattern: str) -> Path | None:

@@ -135,7 +135,7 @@ def race(
     work = _work(paths, case, variant, backend or _usable(["numpy", "numba"]))
     from ..engine import terminal
     from ..engine.history.races import race_content
-    from ..engine.history.recording import Recording, json_text
+    from ..engine.history.recording import Recording
     from ..engine.machine.machine import Bystanders
     from ..engine.race import show as tables
     from ..engine.race.looks import PRECISION
@@ -148,7 +148,6 @@ def race(
     wanted = PRECISION if precision is None else percentage(precision, "--precision")
     if not 0 < wanted < 1:
         raise MlpperfError(f"--precision must be between 0% and 100%, not {precision}.")
-    console = terminal.console()
     recording = Recording("race", "races", records)
     contests: list[Contest] = []
     done: list[Result] = []
@@ -175,23 +174,15 @@ def race(
                     )
         finally:
             finish()
-    if as_json:
-        typer.echo(json_text(recording.written))
-    else:
-        raced = dict.fromkeys(path for path, *_ in work)
-        if whole := verbose or len(raced) == 1:
-            for path in raced:
-                results = [r for r in done if r.path == path.name]
-                console.print(tables.races(f"{path.name}: {path.title}", results))
-        shown = [tables.best(done, by_case=whole)]
-        shown += [] if whole else [tables.wrong(done), tables.uncertain(done)]
-        for table in shown:
-            if table.rows:
-                console.print(table)
-        console.print(tables.summary(done))
-        if not whole:
-            console.print("--verbose shows every result; so does `mlpperf report`.")
-        console.print(recording.location, soft_wrap=True)
+    raced = dict.fromkeys(path for path, *_ in work)
+    whole = verbose or len(raced) == 1
+    results = {path: [r for r in done if r.path == path.name] for path in raced if whole}
+    every = [tables.races(f"{path.name}: {path.title}", of) for path, of in results.items()]
+    others = [tables.best(done, by_case=whole)]
+    others += [] if whole else [tables.wrong(done), tables.uncertain(done)]
+    every += [table for table in others if table.rows]
+    hints = [] if whole else ["--verbose shows every result; so does `mlpperf report`."]
+    recording.show(*every, tables.summary(done), *hints, as_json=as_json)
     if any(result.wrong for result in done):
         raise typer.Exit(1)
 

@@ -263,27 +263,6 @@ def test_an_image_of_zeros_has_a_distance() -> None:
     np.testing.assert_allclose(transformer.transform(np.zeros((1, 64)))[0], lengths, rtol=1e-5)
 
 
-# --- the package ----------------------------------------------------------------------------------
-
-
-def test_the_transformer_is_loaded_when_it_is_asked_for() -> None:
-    code = """
-import sys
-import mlpperf.articles.clusters
-print('sklearn' in sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
-    from mlpperf.articles.clusters import ClusterDistances as found
-
-    assert found is ClusterDistances
-
-
-def test_the_package_has_nothing_else() -> None:
-    with pytest.raises(ImportError, match="ClusterDistance"):
-        from mlpperf.articles.clusters import ClusterDistance  # type: ignore[attr-defined]  # noqa: F401
-
-
 # --- data sets ------------------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ def accuracy(
     """Measure the seconds until the test accuracy reaches a target and stays there."""
     use(device, threads)
     from ...engine import terminal
-    from ...engine.history.recording import Recording, json_text
+    from ...engine.history.recording import Recording
     from ...engine.words import percent
     from ..clusters.loading import load
     from . import show
@@ -72,9 +72,4 @@ def accuracy(
                         asked = {"data": data, "targets": targets}
                         recording.add({**asked, **course.as_record()})
                 bar.update(task, advance=1, refresh=True)
-    if as_json:
-        typer.echo(json_text(recording.written))
-        return
-    console = terminal.console()
-    console.print(show.table(recording.read(CourseRecord)))
-    console.print(recording.location, soft_wrap=True)
+    recording.show(show.table(recording.read(CourseRecord)), as_json=as_json)

@@ -26,7 +26,7 @@ def clusters(
     """Measure seconds, inertia and silhouette over the number of clusters, and find the elbow."""
     use(device, threads, numpy_only="The search for clusters")
     from ...engine import terminal
-    from ...engine.history.recording import Recording, json_text
+    from ...engine.history.recording import Recording
     from . import show
     from .counts import check_counts, measure
     from .loading import load
@@ -45,9 +45,4 @@ def clusters(
                 bar.update(task, description=f"{count} clusters, seed {seed}", refresh=True)
                 recording.add({"data": data, **measure(loaded, count, seed)})
                 bar.update(task, advance=1, refresh=True)
-    if as_json:
-        typer.echo(json_text(recording.written))
-        return
-    console = terminal.console()
-    console.print(show.clusters(recording.read(ClustersRecord)))
-    console.print(recording.location, soft_wrap=True)
+    recording.show(show.clusters(recording.read(ClustersRecord)), as_json=as_json)

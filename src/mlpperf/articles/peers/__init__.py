@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
-from ...errors import check
+from ...errors import check, not_installed
 
 # Epochs with `--quick`, the fewest that give an interval: that six ratios lie on one side of the
 # true one has the probability 2 ÷ 2⁶ = 3 %, with five it is more than 5 %.
@@ -32,7 +32,6 @@ class Peer:
     page : the module of this package that holds its `train`.
     package : what has to be installed for it.
     differs : where it does other work than the last rung; empty where it does not.
-    extra : the extra of this project that installs the package; empty where none is needed.
     cpu_only : whether it cannot run on a GPU.
     """
 
@@ -41,21 +40,17 @@ class Peer:
     page: str
     package: str
     differs: str = ""
-    extra: str = ""
     cpu_only: bool = False
 
     def missing(self) -> str:
         """The sentence about its package if that is not installed; else empty."""
-        if find_spec(self.package):
-            return ""
-        extra = f": pip install 'mlpperf[{self.extra}]'" if self.extra else ""
-        return f"{self.package} is not installed{extra}."
+        return "" if find_spec(self.package) else not_installed(self.package)
 
 
 LOSS_ONLY = "records the loss, not the error"
 LAST_RUNG = Peer("last_rung", "the ladder's last rung", "rung", "numpy", cpu_only=True)
-_tensorflow = partial(Peer, package="tensorflow", differs=LOSS_ONLY, extra="tensorflow")
-_pytorch = partial(Peer, page="pytorch", package="torch", differs=LOSS_ONLY, extra="peers")
+_tensorflow = partial(Peer, package="tensorflow", differs=LOSS_ONLY)
+_pytorch = partial(Peer, page="pytorch", package="torch", differs=LOSS_ONLY)
 KERAS = "Keras `fit` on arrays, as its users write it"
 BEST = "Keras `fit` with a pipeline of its own, an epoch per execution"
 SKLEARN = "scikit-learn's `MLPClassifier`"
@@ -70,7 +65,7 @@ PEERS = (
     Peer("scikit_learn", SKLEARN, "scikit_learn", "sklearn", LOSS_ONLY, cpu_only=True),
     _pytorch("pytorch", "PyTorch, called from Python"),
     _pytorch("pytorch_compiled", "PyTorch, `torch.compile` and fused updates"),
-    Peer("jax_epoch", "JAX, a whole epoch under `jit`", "jax_epoch", "jax", LOSS_ONLY, "peers"),
+    Peer("jax_epoch", "JAX, a whole epoch under `jit`", "jax_epoch", "jax", LOSS_ONLY),
 )
 
 

@@ -67,7 +67,7 @@ def ladder(
     )
     climbed = recording.read(RungRecord)
     tables = (show_ladder.ladder(climbed), *show_ladder.parts(climbed))
-    _show(recording, as_json, *tables, show_ladder.sentence(climbed))
+    recording.show(*tables, show_ladder.sentence(climbed), as_json=as_json)
 
 
 def peers(
@@ -108,7 +108,7 @@ def peers(
     raced = recording.read(PeerRecord)
     on_gpu = Setting.current().device != "cpu"
     remarks = ["Peers without GPU support ran on the CPU."] * on_gpu
-    _show(recording, as_json, show.table(raced), show.verdict(raced), *remarks)
+    recording.show(show.table(raced), show.verdict(raced), *remarks, as_json=as_json)
 
 
 def _loaded(data: str, batch_size: int) -> Dataset:
@@ -136,14 +136,3 @@ def _follow(
                 standings = now
     finally:
         recording.add(*({**about, **each} for each in standings))
-
-
-def _show(recording: Recording, as_json: bool, *blocks: Any) -> None:
-    from ...engine import terminal
-    from ...engine.history.recording import json_text
-
-    if as_json:
-        typer.echo(json_text(recording.written))
-        return
-    for block in (*blocks, recording.location):
-        terminal.console().print(block, soft_wrap=isinstance(block, str))

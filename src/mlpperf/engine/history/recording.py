@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..terminal import console
 from .fields import shaped
 from .reading import AnyRecord
 from .records import append, as_line, as_records, current_commit, records_folder
@@ -64,6 +65,14 @@ class Recording:
     def read(self, kind: type[AnyRecord]) -> list[AnyRecord]:
         """The records that were written, as their kind."""
         return [shaped(record, kind) for record in self.written]
+
+    def show(self, *blocks: Any, as_json: bool) -> None:
+        """Print the records as JSON; or tables and sentences about them, and where they are."""
+        if as_json:
+            print(json_text(self.written))
+            return
+        for block in (*blocks, self.location):
+            console().print(block, soft_wrap=isinstance(block, str))
 
     @property
     def location(self) -> str:
