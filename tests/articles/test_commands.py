@@ -130,7 +130,7 @@ def test_growth_prints_and_records(
         (["keras", "mlp", "--device", "gpu0"], "There is no device 'gpu0'"),
         (["growth", "--samples", "0"], "at least 1, not 0"),
         (["keras", "mpl"], "no network 'mpl'; did you mean mlp"),
-        (["keras", "mlp", "--optimizer", "nadam", "--momentum", "0.5"], "takes no momentum"),
+        (["keras", "mlp", "--momentum", "-0.5"], "must not be negative"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )  # fmt: skip

@@ -16,13 +16,13 @@ from numpy.random import Generator
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
 from ..articles.mlp.network import NetworkCase, batch, batch_cases
+from ..articles.mlp.rungs import add_row_of_ones
 from ..hotpath import Args, Cost, HotPath, Variant
-from .bias_forward import add_bias_row
 
 
 def bias_row_added_and_cut(w: Array, delta_above: Array, d: Array) -> Arrays:
     """((Wᵀ·δ) ∘ [1; D])[1:]: a row is added, computed with, and cut off."""
-    delta = w.T.dot(delta_above) * add_bias_row(d)  # (n + 1, m)·(m, B) ∘ (n + 1, B)
+    delta = w.T.dot(delta_above) * add_row_of_ones(d)  # (n + 1, m)·(m, B) ∘ (n + 1, B)
     return (delta[1:, :],)
 
 

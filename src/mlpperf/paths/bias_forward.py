@@ -19,24 +19,16 @@ import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Arrays
-from ..articles.mlp.equations import Array
 from ..articles.mlp.network import NetworkCase, Weights, batch, batch_cases
+from ..articles.mlp.rungs import add_row_of_ones, data_with_ones
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..devices import tensorflow
 from ..hotpath import Args, Cost, HotPath, Variant
 
 
-def add_bias_row(a: Array) -> Array:
-    """[1; A]: a new array (n + 1, B) of ones with A (n, B) copied below its first row."""
-    rows, columns = a.shape
-    extended = np.ones((rows + 1, columns), dtype=a.dtype)
-    extended[1:, :] = a
-    return extended
-
-
 def bias_concatenated(weights: Weights, activations: Weights) -> Arrays:
     """W · [1; A], the row of ones made anew for every layer and batch."""
-    return tuple(w @ add_bias_row(a) for w, a in zip(weights, activations, strict=True))
+    return tuple(w @ add_row_of_ones(a) for w, a in zip(weights, activations, strict=True))
 
 
 def bias_column_prepared(weights: Weights, activations: Weights) -> Arrays:
@@ -44,7 +36,7 @@ def bias_column_prepared(weights: Weights, activations: Weights) -> Arrays:
     first, *hidden = activations  # first: (n(0) + 1, B), with its row of ones
     return (
         weights[0] @ first,
-        *(w @ add_bias_row(a) for w, a in zip(weights[1:], hidden, strict=True)),
+        *(w @ add_row_of_ones(a) for w, a in zip(weights[1:], hidden, strict=True)),
     )
 
 
@@ -88,9 +80,7 @@ def tf_bias_add(weights: Any, activations: Any) -> Any:
 def with_bias_column(weights: Weights, activations: Weights) -> Args:
     """The input with its row of ones: once per training, with the data."""
     first, *hidden = activations
-    samples_major = np.ones((first.shape[1], len(first) + 1), dtype=first.dtype)
-    samples_major[:, 1:] = first.T
-    return weights, (samples_major.T, *hidden)  # as gathered from data with a bias column
+    return weights, (data_with_ones(first.T).T, *hidden)  # as gathered from such data
 
 
 def with_buffers(weights: Weights, activations: Weights) -> Args:
@@ -109,7 +99,7 @@ def with_bias_rows(weights: Weights, activations: Weights) -> Args:
     input comes from data that have a bias column.
     """
     _, (first, *hidden) = with_bias_column(weights, activations)
-    extended = (first, *map(add_bias_row, hidden))
+    extended = (first, *map(add_row_of_ones, hidden))
     return weights, extended, with_buffers(weights, activations)[2]
 
 

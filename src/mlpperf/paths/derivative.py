@@ -20,15 +20,15 @@ from scipy.special import expit
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
 from ..articles.mlp.network import NetworkCase, batch, batch_cases
+from ..articles.mlp.rungs import add_row_of_ones
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..hotpath import Args, Cost, HotPath, Variant
 from ..parallel import in_parallel
-from .bias_forward import add_bias_row
 
 
 def recomputed_with_bias_row(z: Array, a: Array) -> Arrays:
     """σ(Z)·(1 − σ(Z)) from Z with a bias row, which is cut off again; A is not used."""
-    s = expit(add_bias_row(z))  # (nodes + 1, B)
+    s = expit(add_row_of_ones(z))  # (nodes + 1, B)
     d = s * (1.0 - s)
     return (d[1:],)
 

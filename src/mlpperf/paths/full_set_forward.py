@@ -22,8 +22,8 @@ from scipy.special import expit
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
 from ..articles.mlp.network import NetworkCase, Weights, batch, batch_cases
+from ..articles.mlp.rungs import add_row_of_ones
 from ..hotpath import Args, Cost, HotPath, Variant
-from .bias_forward import add_bias_row
 from .sigmoid import tanh_in_place
 
 CHUNK = 1000  # samples: 3 MB of input and 0.5 MB of activations, within a core's L2 cache or close
@@ -33,7 +33,7 @@ def slow_layout(x: Array, weights: Weights) -> Arrays:
     """All samples at once, a C-ordered copy with a row of ones in front of every product."""
     a = x.T  # (n(0), B), a view in F order
     for w in weights:
-        a = expit(w @ add_bias_row(a))  # (m, n + 1)·(n + 1, B)
+        a = expit(w @ add_row_of_ones(a))  # (m, n + 1)·(n + 1, B)
     return (a,)
 
 
@@ -44,7 +44,7 @@ def matching_layout(x: Array, weights: Weights) -> Arrays:
     extended[1:, :] = x.T
     a = expit(weights[0] @ extended)
     for w in weights[1:]:
-        a = expit(w @ add_bias_row(a))
+        a = expit(w @ add_row_of_ones(a))
     return (a,)
 
 

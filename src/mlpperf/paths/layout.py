@@ -21,15 +21,15 @@ from numpy.random import Generator
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
 from ..articles.mlp.network import NetworkCase, batch, batch_cases
+from ..articles.mlp.rungs import add_row_of_ones, data_with_ones
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..devices import tensorflow
 from ..hotpath import Args, Cost, HotPath, Variant
-from .bias_forward import add_bias_row
 
 
 def copied_to_c_order(rows: Array, w: Array) -> Arrays:
     """[1; Xᵀ] as a new C-ordered array: the copy runs against the memory order of Xᵀ."""
-    return (w @ add_bias_row(rows.T),)
+    return (w @ add_row_of_ones(rows.T),)
 
 
 def copied_to_f_order(rows: Array, w: Array) -> Arrays:
@@ -87,9 +87,7 @@ def with_buffer(rows: Array, w: Array) -> Args:
 
 def with_bias_column(rows: Array, w: Array) -> Args:
     """A buffer for Z, and rows with a bias column: once per training, with the data."""
-    extended = np.ones((len(rows), rows.shape[1] + 1), dtype=rows.dtype)
-    extended[:, 1:] = rows
-    return extended, w, np.empty((len(rows), len(w)), dtype=rows.dtype)
+    return data_with_ones(rows), w, np.empty((len(rows), len(w)), dtype=rows.dtype)
 
 
 def inputs(case: NetworkCase, rng: Generator) -> Args:

@@ -23,7 +23,7 @@ from mlpperf.articles.mlp.network import (
     step_inputs,
     training_set,
 )
-from mlpperf.articles.mlp.rungs import ActivationCached, Step0, with_bias_column
+from mlpperf.articles.mlp.rungs import ActivationCached, Step0, data_with_ones
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.articles.mlp.tensor_step import outputs, step
 from mlpperf.devices import tensorflow
@@ -53,7 +53,7 @@ def by_numpy(x: Array, y: Array, index: Array, weights: Any, momentum: Any, s: S
 def by_numpy_in_float32(
     x: Array, y: Array, index: Array, weights: Any, momentum: Any, s: Settings
 ) -> Arrays:
-    rung = ActivationCached(with_bias_column(x), y.astype(np.float32), weights, s, momentum)
+    rung = ActivationCached(data_with_ones(x), y.astype(np.float32), weights, s, momentum)
     return rung.outcome(index)
 
 

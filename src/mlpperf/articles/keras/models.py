@@ -16,12 +16,7 @@ from ...devices import tensorflow
 from ...errors import MlpperfError, check
 
 Array = NDArray[Any]
-OPTIMIZERS = {  # whether each takes a momentum
-    "sgd": True,
-    "rmsprop": True,
-    "nadam": False,
-    "adamax": False,
-}
+OPTIMIZERS = ("sgd", "rmsprop")
 
 
 @dataclass(frozen=True)
@@ -40,8 +35,7 @@ class Network:
     The learning rate is `learning_rate` / (1 + `decay`·batches seen). `l2` is the factor of ΣW² for
     the dense hidden layers. Keras adds l2·ΣW² to a loss that is a mean over the batch; the NumPy
     program of the articles adds λ2/2·ΣW² to a sum, so the same network has l2 = λ2 / (2·batch
-    size). Raises `MlpperfError` for something unknown or out of range, or a momentum for an
-    optimizer that has none.
+    size). Raises `MlpperfError` for something unknown or out of range.
     """
 
     dense: tuple[int, ...] = (70, 30)
@@ -62,11 +56,6 @@ class Network:
         check("optimizer", [self.optimizer], OPTIMIZERS)
         check("output", [self.output], ("sigmoid", "softmax"))
         check("activation", [self.activation], ("sigmoid", "tanh", "relu", "elu"))
-        if self.momentum and not OPTIMIZERS[self.optimizer]:
-            raise MlpperfError(
-                f"The optimizer {self.optimizer} takes no momentum; "
-                f"{' and '.join(name for name, takes in OPTIMIZERS.items() if takes)} do."
-            )
         sizes = (*self.dense, *(c.maps for c in self.convolutions))
         counts = (self.batch_size, self.epochs, self.steps_per_execution)
         if any(size < 1 for size in (*sizes, *counts)):
@@ -147,14 +136,8 @@ def _optimizer(network: Network) -> Any:
     rate: Any = network.learning_rate
     if network.decay:
         rate = keras.optimizers.schedules.InverseTimeDecay(rate, 1, network.decay)
-    makers = {
-        "sgd": keras.optimizers.SGD,
-        "rmsprop": keras.optimizers.RMSprop,
-        "nadam": keras.optimizers.Nadam,
-        "adamax": keras.optimizers.Adamax,
-    }
-    options = {"momentum": network.momentum} if OPTIMIZERS[network.optimizer] else {}
-    return makers[network.optimizer](learning_rate=rate, **options)
+    kind = keras.optimizers.SGD if network.optimizer == "sgd" else keras.optimizers.RMSprop
+    return kind(learning_rate=rate, momentum=network.momentum)
 
 
 def input_shape(network: Network, pixels: int) -> tuple[int, ...]:

@@ -268,7 +268,7 @@ class BiasInData(NoInputDelta):
     @classmethod
     def begin(cls, samples: Samples, weights: Sequence[Array], settings: Settings) -> Step0:
         """The rung at the start of a training run."""
-        x = with_bias_column(samples.scaled(cls.dtype))
+        x = data_with_ones(samples.scaled(cls.dtype))
         return cls(x, samples.one_hot(cls.dtype), weights, settings)
 
     def forward(self, rows: Array) -> tuple[list[Array], list[Array]]:
@@ -298,7 +298,7 @@ class ActivationCached(BiasInData):
         return product[1:, :] * derivative
 
 
-def with_bias_column(x: Array) -> Array:
+def data_with_ones(x: Array) -> Array:
     """[1, x] in float32, (n, n(0)) → (n, n(0) + 1); made once per training."""
     biased = np.ones((len(x), x.shape[1] + 1), dtype=np.float32)
     biased[:, 1:] = x
