@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ...engine.table import Table
+from ...engine.table import Table, grouped
 from ...engine.table import newest as newest_of
 from ...engine.words import count, percent, times
 from . import EPOCHS_HELD
@@ -132,9 +132,7 @@ def newest(records: Sequence[CourseRecord]) -> list[CourseRecord]:
 def table(records: Sequence[CourseRecord]) -> Table:
     """For every target a row for each contender, the soonest first; remarks below."""
     chosen = newest(records)
-    groups: dict[str, list[CourseRecord]] = {}
-    for r in chosen:
-        groups.setdefault(r.contender, []).append(r)
+    groups = grouped(chosen, lambda r: r.contender)
     rows: list[tuple[str, ...]] = []
     for target in sorted({target for r in chosen for target in r.targets}):
         reached = {name: time_of(group, target, chosen) for name, group in groups.items()}
@@ -171,10 +169,7 @@ def notes(records: Sequence[CourseRecord]) -> list[str]:
         )
     if any("convolutions" in r.settings for r in records):  # a network of Keras
         lines.append("The times of Keras leave out scaling and building the model, in its favour.")
-    groups: dict[str, list[CourseRecord]] = {}
-    for r in records:
-        groups.setdefault(r.contender, []).append(r)
-    for name, group in groups.items():
+    for name, group in grouped(records, lambda r: r.contender).items():
         best = max((max(r.accuracies) for r in group if r.accuracies), default=math.nan)
         most = max(len(r.accuracies) for r in group)
         lines.append(f"{name}: {group[0].what}; at best {percent(best)} within {most} epochs.")

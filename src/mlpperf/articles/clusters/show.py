@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from ...engine.table import Table
+from ...engine.table import Table, grouped, newest
 from ...engine.words import seconds
 from .counts import FEWEST_POINTS, Elbow, elbow
 from .records import ClustersRecord
@@ -21,11 +21,8 @@ MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
 
 def by_count(records: Sequence[ClustersRecord]) -> dict[int, list[ClustersRecord]]:
     """The last record of every seed, for every number of clusters."""
-    newest = {(r.clusters, r.seed): r for r in records}
-    groups: dict[int, list[ClustersRecord]] = {}
-    for (count, _), record in sorted(newest.items()):
-        groups.setdefault(count, []).append(record)
-    return groups
+    last = sorted(newest(records, lambda r: (r.clusters, r.seed)), key=lambda r: r.clusters)
+    return grouped(last, lambda r: r.clusters)
 
 
 def spread_of(group: Sequence[ClustersRecord], name: str) -> tuple[float, float, float] | None:

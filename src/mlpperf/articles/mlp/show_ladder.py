@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ...engine.history.fields import Bounds
-from ...engine.table import Table, newest
+from ...engine.table import Table, grouped, newest
 from ...engine.words import count, percent, seconds, times
 from .records import GrowthRecord, RungRecord
 from .settings import ARTICLE
@@ -47,10 +47,8 @@ def on_the_ladder(records: Sequence[RungRecord]) -> list[RungRecord]:
 
 def by_batch(records: Sequence[RungRecord]) -> dict[int, list[RungRecord]]:
     """The newest record of every rung, by batch size."""
-    ladders: dict[int, list[RungRecord]] = {}
-    for record in newest(on_the_ladder(records), lambda r: (r.batch_size, r.rung)):
-        ladders.setdefault(record.batch_size, []).append(record)
-    return dict(sorted(ladders.items()))
+    last = newest(on_the_ladder(records), lambda r: (r.batch_size, r.rung))
+    return dict(sorted(grouped(last, lambda r: r.batch_size).items()))
 
 
 def ladder(records: Sequence[RungRecord]) -> Table:

@@ -90,13 +90,6 @@ class Team(PaddedLayers):
             self.others.append((process, ours))
 
     @classmethod
-    def missing(cls) -> str:
-        """What this rung lacks here, in a sentence; empty if it can train."""
-        if threads() > 1 and "fork" not in multiprocessing.get_all_start_methods():
-            return f"{cls.name} needs a system that can fork; use --threads 1."
-        return ""
-
-    @classmethod
     def begin(cls, samples: Samples, weights: Sequence[Array], settings: Settings) -> Team:
         """The rung at the start of a training run."""
         used = samples.scaling.used_pixels(samples.images)
