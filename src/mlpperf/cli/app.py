@@ -22,6 +22,7 @@ from . import extensions
 from .command_given import TakingCommand
 from .comment import comment
 from .commits import calibrate, compare, history
+from .gone import gone, refuse_command
 from .levels import backfill, bisect
 from .machine import doctor
 from .mcp import mcp
@@ -48,7 +49,7 @@ class _Commands(TyperGroup):
     """Built-in commands, and those of extensions, which are imported when they are looked up.
 
     Bad input and interruption end in one sentence and exit code 2, without a traceback. So does a
-    command whose packages come with an extra that is not installed.
+    command whose packages come with an extra that is not installed, and an option that is gone.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -58,6 +59,8 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.commands:
             self._add(extensions.installed())
+        if cmd_name not in self.commands:
+            refuse_command(cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def _add(self, whose: Iterable[Extension]) -> None:
@@ -70,12 +73,7 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         details: tuple[str, ...] = ()
         try:
-            try:
-                return super().invoke(ctx)
-            except ModuleNotFoundError as error:
-                if lacking := missing(error):
-                    raise lacking from error
-                raise
+            return self._naming_the_remedy(ctx)
         except MlpperfError as error:
             sentence, details = _short(str(error)).rstrip("."), error.details
             sentence += "" if sentence.endswith("?") else "."
@@ -83,6 +81,18 @@ class _Commands(TyperGroup):
             sentence = "Interrupted; what was finished is kept."
         typer.echo("\n".join([f"mlpperf: {plain(sentence)}", *map(plain, details)]), err=True)
         raise typer.Exit(2)
+
+    def _naming_the_remedy(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if sentence := missing(error):
+                raise sentence from error
+            raise
+        except Exception as error:
+            if sentence := gone(error):
+                raise sentence from error
+            raise
 
 
 def _short(sentence: str) -> str:

@@ -16,7 +16,12 @@ from ...devices import tensorflow
 from ...errors import MlpperfError, check
 
 Array = NDArray[Any]
-OPTIMIZERS = ("sgd", "rmsprop")
+OPTIMIZERS = {  # whether each takes a momentum
+    "sgd": True,
+    "rmsprop": True,
+    "nadam": False,
+    "adamax": False,
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Network:
     The learning rate is `learning_rate` / (1 + `decay`·batches seen). `l2` is the factor of ΣW² for
     the dense hidden layers. Keras adds l2·ΣW² to a loss that is a mean over the batch; the NumPy
     program of the articles adds λ2/2·ΣW² to a sum, so the same network has l2 = λ2 / (2·batch
-    size). Raises `MlpperfError` for something unknown or out of range.
+    size). Raises `MlpperfError` for something unknown or out of range, or a momentum for an
+    optimizer that has none.
     """
 
     dense: tuple[int, ...] = (70, 30)
@@ -56,6 +62,11 @@ class Network:
         check("optimizer", [self.optimizer], OPTIMIZERS)
         check("output", [self.output], ("sigmoid", "softmax"))
         check("activation", [self.activation], ("sigmoid", "tanh", "relu", "elu"))
+        if self.momentum and not OPTIMIZERS[self.optimizer]:
+            raise MlpperfError(
+                f"The optimizer {self.optimizer} takes no momentum; "
+                f"{' and '.join(name for name, takes in OPTIMIZERS.items() if takes)} do."
+            )
         sizes = (*self.dense, *(c.maps for c in self.convolutions))
         counts = (self.batch_size, self.epochs, self.steps_per_execution)
         if any(size < 1 for size in (*sizes, *counts)):
@@ -136,8 +147,14 @@ def _optimizer(network: Network) -> Any:
     rate: Any = network.learning_rate
     if network.decay:
         rate = keras.optimizers.schedules.InverseTimeDecay(rate, 1, network.decay)
-    kind = keras.optimizers.SGD if network.optimizer == "sgd" else keras.optimizers.RMSprop
-    return kind(learning_rate=rate, momentum=network.momentum)
+    makers = {
+        "sgd": keras.optimizers.SGD,
+        "rmsprop": keras.optimizers.RMSprop,
+        "nadam": keras.optimizers.Nadam,
+        "adamax": keras.optimizers.Adamax,
+    }
+    options = {"momentum": network.momentum} if OPTIMIZERS[network.optimizer] else {}
+    return makers[network.optimizer](learning_rate=rate, **options)
 
 
 def input_shape(network: Network, pixels: int) -> tuple[int, ...]:
