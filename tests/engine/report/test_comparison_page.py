@@ -285,6 +285,20 @@ def test_the_causes_are_on_the_page_of_what_they_explain(
         assert sorted(map(set, named), key=str) == [set(), {"first (a"}, {"then (a"}]
 
 
+def test_causes_of_other_benchmarks_are_not_on_the_page_of_the_same_commits(
+    site: Callable[..., Path],
+) -> None:
+    folder = site(
+        comparison(timed("a", 0.1, significant=True)),
+        comparison(timed("b", 0.1, significant=True)),
+        causes={1: causes_of("b", "guilty (b.py:3)", HEAD)},
+    )
+    pages = [page.read_text("utf-8") for page in folder.glob("comparison-*.html")]
+    assert sorted("guilty (b" in page for page in pages) == [False, True]
+    (page,) = (page for page in pages if "guilty (b" in page)
+    assert "test_it.py::b" in page
+
+
 def test_the_first_page_leads_to_a_comparison_of_the_working_tree(
     site: Callable[..., Path],
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .budget import BUDGET, SUITE_BUDGET
-from .causes import CausesRecord
+from .causes import CausesRecord, code_of
 from .details import ComparisonDetails, SeriesDetails, read_in_full
 from .flame import Flame, FlameFrame
 from .merging import merged, read_parts
@@ -31,6 +31,7 @@ __all__ = [
     "Shard",
     "carry_out",
     "changed_packages",
+    "code_of",
     "compare",
     "comparisons",
     "detectable",

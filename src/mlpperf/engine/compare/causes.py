@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Literal
 
 import msgspec
 
 from ..history.fields import Amount, Bounds, Count, Name
 from ..history.records import Origin
+from ..suites.series import Series
 from .flame import Flame
-from .records import NamedSeries
+from .records import ComparisonRecord, NamedSeries
 
 
 class Effect(msgspec.Struct, frozen=True, gc=False):
@@ -95,3 +97,19 @@ class CausesRecord(Origin, kw_only=True):
     verdict: list[str]
     exit_code: Count
     flames: list[Flame] = msgspec.field(default_factory=list)
+
+    def about_only(self, series: Container[Series]) -> bool:
+        """Whether each series that was examined is one of these."""
+        return all(one.named in series for one in self.explanations)
+
+
+def code_of(record: ComparisonRecord | CausesRecord) -> tuple[str | None, ...]:
+    """What is known of the code of both versions.
+
+    Causes belong to comparisons of the same code that have the same series.
+    """
+    hashes = (record.commits.get("base"), record.commits.get("head"))
+    if None not in hashes:
+        return hashes
+    here = (record.commit.hash, str(record.commit.dirty))
+    return (hashes[0] or record.base, hashes[1] or record.head, *here)

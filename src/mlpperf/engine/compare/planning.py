@@ -12,6 +12,7 @@ from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.discovery import Suite, doctests
 from ..suites.series import Series
+from ..table import grouped
 from ..versions.imports import same
 from ..worker.protocol import Inventory
 from .budget import longest_loading
@@ -247,12 +248,13 @@ def _place(path: str, places: Iterable[str]) -> str:
 
 def without_slow_imports(planned: Plan, budget: float, warn: Callable[[str], None]) -> Plan:
     """The plan without files that take too long to import for a budget of `budget` seconds."""
-    places: dict[tuple[str, str], list[Series]] = {}
-    for one in planned.series:
-        place = _place(one.path, planned.import_seconds.get((one.suite, "head"), {}))
-        places.setdefault((one.suite, place), []).append(one)
+
+    def place_of(one: Series) -> tuple[str, str]:
+        known = planned.import_seconds.get((one.suite, "head"), {})
+        return one.suite, _place(one.path, known)
+
     findings, left = dict(planned.findings), list[Series]()
-    for (suite, place), there in places.items():
+    for (suite, place), there in grouped(planned.series, place_of).items():
         seconds = sum(planned.import_seconds.get((suite, s), {}).get(place, 0.0) for s in SIDES)
         longest = longest_loading(budget, len(there) / len(planned.series))
         if seconds <= longest:

@@ -24,7 +24,7 @@ from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
 from ..suites.series import Series
-from .causes import CausesRecord
+from .causes import CausesRecord, code_of
 from .finding import Finding
 from .marks import ChangedFunctions
 from .records import ComparisonRecord, RecordedSeries, Side
@@ -223,9 +223,9 @@ def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
     for record in [] if causes else read_records(folder, CausesRecord):
         if (
             isinstance(record, CausesRecord)
-            and record.commits == result.commits  # which are null for working trees, so:
+            and code_of(record) == code_of(whole)
             and record.time >= whole.time
-            and all(one.named in result.findings for one in record.explanations)
+            and record.about_only(result.findings)
         ):
             causes = record.verdict
     return result, causes

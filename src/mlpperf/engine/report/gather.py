@@ -14,7 +14,14 @@ import numpy as np
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CalibrationRecord
-from ..compare import CausesRecord, ComparisonDetails, ComparisonRecord, comparisons, read_in_full
+from ..compare import (
+    CausesRecord,
+    ComparisonDetails,
+    ComparisonRecord,
+    code_of,
+    comparisons,
+    read_in_full,
+)
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
@@ -23,6 +30,7 @@ from ..history.records import Origin, Place
 from ..history.table import History, history
 from ..levels.gathering import Levels, levels_here
 from ..statistics.verdicts import Verdict, verdict_in
+from ..table import grouped
 from . import addresses
 from .results import Results
 
@@ -138,26 +146,19 @@ def _explained(
     A working tree with changed files may be another one each time: its causes belong to the last
     comparison before them.
     """
-    states: dict[tuple[str | None, ...], list[ComparisonRecord]] = {}
-    for record in every:
-        states.setdefault(_state(record), []).append(record)
+    of_code = grouped(every, code_of)
     explained: dict[str, CausesRecord] = {}
     for one in causes:
-        same = states.get(_state(one), [])
+        same = [
+            record
+            for record in of_code.get(code_of(one), [])
+            if one.about_only([outcome.series for outcome in record.outcomes])
+        ]
         if None in one.commits.values() and one.commit.dirty:
             before = [record for record in same if record.time <= one.time]
             same = sorted(before, key=lambda record: record.time)[-1:]
         explained |= {addresses.comparison(record): one for record in same}
     return explained
-
-
-def _state(record: ComparisonRecord | CausesRecord) -> tuple[str | None, ...]:
-    """What is known of the code of both versions."""
-    hashes = (record.commits.get("base"), record.commits.get("head"))
-    if None not in hashes:
-        return hashes
-    here = (record.commit.hash, str(record.commit.dirty))
-    return (hashes[0] or record.base, hashes[1] or record.head, *here)
 
 
 def _read(folder: Path, kind: type[AnyRecord], unreadable: list[str]) -> list[AnyRecord]:

@@ -10,6 +10,7 @@ import numpy as np
 from ..compare import ComparisonRecord, Outcome
 from ..statistics.verdicts import Verdict
 from ..suites.series import Series
+from ..table import grouped
 
 
 class SeriesResult(NamedTuple):
@@ -37,8 +38,7 @@ class Results:
         self._firsts = np.array([record.outcomes.first for record in self._records], dtype=np.intp)
         columns = self._records[0].outcomes.columns
         self.series = columns.series
-        for one in self.series:
-            self._functions.setdefault(one.function, []).append(one)
+        self._functions = grouped(self.series, lambda one: one.function)
         rows = np.argsort(columns.of_series, kind="stable")
         skipped = [word == Verdict.UNCHANGED_CODE.value for word in columns.verdicts]
         self._rows = rows[~np.array(skipped)[columns.verdict[rows]]]
