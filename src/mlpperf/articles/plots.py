@@ -1,9 +1,11 @@
-"""Curves over the epochs of a training, for the pages about networks."""
+"""The epochs of a training, as curves and as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from ..engine.table import Table
 
 
 class Curves(NamedTuple):
@@ -46,6 +48,12 @@ class Curves(NamedTuple):
             )
         x = axis("epoch", dtick=1 + len(epochs) // 20)
         return over(traces, x, axis(self.title, **(LOGARITHMIC if self.logarithmic else {})))
+
+
+def table(title: str, columns: Mapping[str, Callable[[Any], str]], epochs: Sequence[Any]) -> Table:
+    """A row for each epoch of a training; the columns by their heads."""
+    rows = [tuple(cell(epoch) for cell in columns.values()) for epoch in epochs]
+    return Table(f"{title}, epoch by epoch", tuple(columns), rows, text=(), records=epochs)
 
 
 def sets(train: str, test: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from pathlib import Path
 
-from ..errors import MlpperfError
+from ..errors import MlpperfError, shown
 
 LONGEST = 4000  # bytes of a path, and of one name, that common file systems support
 LONGEST_NAME = 255
@@ -23,8 +23,7 @@ def inside(root: Path, name: object, setting: str, *, or_root: bool = False) -> 
         If it is no path strictly inside of `root`; the sentence names the `setting`.
     """
     if why := _refused(root, name, or_root):
-        shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:80]}…"
-        raise MlpperfError(f"{setting} is {shown}, which {why}.")
+        raise MlpperfError(f"{setting} is {shown(name)}, which {why}.")
     return root / posixpath.normpath(str(name))
 
 
@@ -32,15 +31,14 @@ def _refused(root: Path, name: object, or_root: bool) -> str:
     """Why a path is refused; empty if it is not."""
     if not isinstance(name, str):
         return "is no text; write a path below the project's folder"
+    if not name.strip():
+        return "names nothing; write a path below the project's folder"
     try:
         encoded = name.encode()
     except UnicodeEncodeError:
         return "no file can be called"
-    if not name.strip():
-        return "names nothing; write a path below the project's folder"
-    if b"\0" in encoded or len(encoded) > LONGEST:
-        return "no file can be called"
-    if any(len(part) > LONGEST_NAME for part in encoded.split(b"/")):
+    is_long = len(encoded) > LONGEST or max(map(len, encoded.split(b"/"))) > LONGEST_NAME
+    if is_long or b"\0" in encoded:
         return "no file can be called"
     below = posixpath.normpath(name)
     if below == "." and not or_root:

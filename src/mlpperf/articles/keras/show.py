@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...engine.table import Table
 from ...engine.words import percent, seconds
-from ..plots import Curves, sets
+from ..plots import Curves, sets, table
 from .training import STALL_FACTOR, KerasEpoch, stalls
 
 CURVES = (
     Curves("accuracy in %", sets("accuracy", "validation_accuracy"), 100),
     Curves("loss", sets("loss", "validation_loss")),
 )
+COLUMNS: dict[str, Callable[[KerasEpoch], str]] = {
+    "epoch": lambda e: str(e.epoch),
+    "loss": lambda e: f"{e.loss:.5f}",
+    "accuracy": lambda e: percent(e.accuracy),
+    "test loss": lambda e: f"{e.validation_loss:.5f}",
+    "test accuracy": lambda e: percent(e.validation_accuracy),
+    "rate": lambda e: f"{e.learning_rate:.4g}",
+    "iterations": lambda e: f"{e.iterations:,}",
+    "time": lambda e: seconds(e.seconds),
+    "processor time": lambda e: seconds(e.processor_seconds),
+}
 
 
 def keras_so_far(epoch: KerasEpoch) -> str:
@@ -22,26 +33,7 @@ def keras_so_far(epoch: KerasEpoch) -> str:
 
 def epochs(network: str, epochs: Sequence[KerasEpoch]) -> Table:
     """A row for each epoch of a training."""
-    columns = (
-        *("epoch", "loss", "accuracy", "test loss", "test accuracy"),
-        *("rate", "iterations", "time", "processor time"),
-    )
-    rows = [
-        (
-            str(e.epoch),
-            f"{e.loss:.5f}",
-            percent(e.accuracy),
-            f"{e.validation_loss:.5f}",
-            percent(e.validation_accuracy),
-            f"{e.learning_rate:.4g}",
-            f"{e.iterations:,}",
-            seconds(e.seconds),
-            seconds(e.processor_seconds),
-        )
-        for e in epochs
-    ]
-    title = f"{network} in Keras, epoch by epoch"
-    return Table(title, columns, rows, text=(), records=epochs)
+    return table(f"{network} in Keras", COLUMNS, epochs)
 
 
 def keras_summary(history: list[KerasEpoch]) -> str:

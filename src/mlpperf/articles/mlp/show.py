@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.words import percent, seconds
-from ..plots import Curves, sets
+from ..plots import Curves, sets, table
 from .epoch import Epoch
 from .phases import PhaseClock
 from .training import Run
@@ -18,6 +18,17 @@ CURVES = (
     Curves("mean |Y − A|", {"error": "error"}, logarithmic=True),
     Curves("accuracy in %", sets("train_accuracy", "test_accuracy"), 100),
 )
+COLUMNS: dict[str, Callable[[Epoch], str]] = {
+    "epoch": lambda e: str(e.epoch),
+    "cost per sample": lambda e: f"{e.cost:.5f}",
+    "regularisation": lambda e: percent(e.penalty_share),
+    "error": lambda e: f"{e.error:.5f}",
+    "rate": lambda e: f"{e.learning_rate:.4g}",
+    "mean |W| per layer": lambda e: " ".join(f"{w:.3f}" for w in e.mean_weights),
+    "training set": lambda e: percent(e.train_accuracy),
+    "test set": lambda e: percent(e.test_accuracy),
+    "time": lambda e: seconds(e.seconds),
+}
 
 
 def so_far(run: Run, epoch: Epoch) -> str:
@@ -36,25 +47,7 @@ def title(rung: str, data: str, hidden: Sequence[object]) -> str:
 
 def epochs(title: str, epochs: Sequence[Epoch]) -> Table:
     """A row for each epoch of a training."""
-    columns = (
-        *("epoch", "cost per sample", "regularisation", "error", "rate", "mean |W| per layer"),
-        *("training set", "test set", "time"),
-    )
-    rows = [
-        (
-            str(e.epoch),
-            f"{e.cost:.5f}",
-            percent(e.penalty_share),
-            f"{e.error:.5f}",
-            f"{e.learning_rate:.4g}",
-            " ".join(f"{w:.3f}" for w in e.mean_weights),
-            percent(e.train_accuracy),
-            percent(e.test_accuracy),
-            seconds(e.seconds),
-        )
-        for e in epochs
-    ]
-    return Table(f"{title}, epoch by epoch", columns, rows, text=(), records=epochs)
+    return table(title, COLUMNS, epochs)
 
 
 def summary(run: Run) -> str:
