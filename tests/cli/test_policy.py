@@ -123,7 +123,8 @@ def test_what_is_printed_has_the_form_of_its_schema(ran: Any) -> None:
     explained = json.loads(ran("explain", "--format", "json").output)
     assert complaints("explanation", explained) == []
     assert complaints("explanation", {**explained, "evidence": None})
-    causes = Causes("HEAD", "the working tree", record["commits"], unknown="nothing ran")
+    names = record["base"], record["head"], record["commits"]
+    causes = Causes(*names, unknown="nothing ran")
     Recording("causes", "causes").add(causes_record(causes))
     line = json.loads((ran.folder / ".mlpperf" / "causes.jsonl").read_text("utf-8"))
     assert complaints("causes", line) == []

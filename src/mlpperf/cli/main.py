@@ -7,6 +7,7 @@ holds for a damaged installation, too.
 
 from __future__ import annotations
 
+import _thread
 import codecs
 import contextlib
 import errno
@@ -23,7 +24,6 @@ COMPLETE, COMPLETION = "_MLPPERF_COMPLETE", ("--install-completion", "--show-com
 NOT_WRITTEN = "Not all of the output could be written"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk is full, or a limit is reached
 INTERRUPTED = 130  # Typer's code if it is interrupted before the command begins
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # that end the command
 LONGEST = 500  # characters of an exception's message that are shown
 
 
@@ -38,7 +38,7 @@ def main() -> NoReturn:
         sentence = "Interrupted; what was finished is kept."
     except BaseException as reason:
         sentence = _sentence(reason)
-    for name in SIGNALS:  # a second signal ends Python at once
+    for name in _signals():  # a second signal ends Python at once
         signal.signal(name, signal.SIG_DFL)
     if why := _closed(sys.stdout):
         code, sentence = 2, sentence or f"{NOT_WRITTEN} ({why})."
@@ -74,6 +74,12 @@ def _ran() -> int:
     return code if isinstance(code, int) else 0
 
 
+def _signals() -> list[signal.Signals]:
+    """Signals that end the command; a system may lack some."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
 def _not_lost(ignored: sys.UnraisableHookArgs) -> None:
     """Interrupt once more where Python ignored that, as it does in callbacks of its imports."""
     if issubclass(ignored.exc_type, KeyboardInterrupt):
@@ -84,15 +90,17 @@ def _not_lost(ignored: sys.UnraisableHookArgs) -> None:
 
 def _interrupt() -> None:
     if callable(signal.getsignal(signal.SIGTERM)):  # the command has not ended meanwhile
-        # Which also ends a call that waits.
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        if hasattr(signal, "pthread_kill"):  # which also ends a call that waits
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        else:
+            _thread.interrupt_main(signal.SIGTERM)
 
 
 def _prepared() -> str:
     """Prepare this process; returns a sentence if it cannot work."""
     warnings.formatwarning = lambda message, *_, **__: f"mlpperf: {message}\n"
     sys.unraisablehook = _not_lost
-    for name in SIGNALS:
+    for name in _signals():
         if signal.getsignal(name) is not signal.SIG_IGN:  # as under nohup
             signal.signal(name, signal.default_int_handler)  # raises KeyboardInterrupt
     for number in range(3):  # a file that is opened must not get the number of a closed stream

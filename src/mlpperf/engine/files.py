@@ -48,8 +48,10 @@ def own_folder() -> Path:
     MlpperfError
         If it cannot be made, or if others can write into it.
     """
+    user = os.getuid() if hasattr(os, "getuid") else None  # Windows has a folder for each user
     try:
-        return _private(Path(tempfile.gettempdir(), f"mlpperf-{os.getuid()}"))
+        folder = Path(tempfile.gettempdir(), "mlpperf" if user is None else f"mlpperf-{user}")
+        return _private(folder)
     except OSError as reason:
         raise MlpperfError(
             f"There is no temporary folder ({reason}); set TMPDIR to a folder of your own."
@@ -89,7 +91,9 @@ def cache_folder() -> Path:
 
 def _usual_cache() -> Path:
     """The folder of this system for caches, and in it one of ours."""
-    if sys.platform == "darwin":
+    if os.name == "nt":
+        above = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
         above = Path.home() / "Library" / "Caches"
     else:
         above = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute()
@@ -104,8 +108,9 @@ def _private(folder: Path) -> Path:
     """`folder`, made if necessary, if nobody else can read or write it, and git ignores it."""
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
-    is_shared = status.st_uid != os.getuid() or status.st_mode & 0o077
-    if is_shared or not stat.S_ISDIR(status.st_mode):
+    user = os.getuid() if hasattr(os, "getuid") else None
+    shared = user is not None and (status.st_uid != user or status.st_mode & 0o077)
+    if shared or not stat.S_ISDIR(status.st_mode):
         raise PermissionsError(f"{folder} may be written or read by others")
     with contextlib.suppress(OSError), (folder / ".gitignore").open("x") as file:
         file.write("*\n")  # the folder may lie in a working tree

@@ -7,6 +7,7 @@ of the operating system are called by their addresses, which Python looks up.
 from __future__ import annotations
 
 import ctypes
+import sys
 import time
 from typing import Any, NamedTuple
 
@@ -23,12 +24,15 @@ class System(NamedTuple):
     Attributes
     ----------
     give_way : lets another thread have the processor.
-    clock : writes seconds and nanoseconds of the clock of a `clock_kind` to an address.
+    clock, clock_kind : writes two numbers to an address; kind −1 where it takes none.
+    per_first, per_second : nanoseconds for one of the first and of the second number.
     """
 
     give_way: int
     clock: int
     clock_kind: int
+    per_first: int
+    per_second: int
 
 
 def system() -> System:
@@ -37,8 +41,14 @@ def system() -> System:
     def address(function: Any) -> int:
         return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
+    if sys.platform == "win32":
+        kernel32, ticks = ctypes.WinDLL("kernel32"), ctypes.c_int64()
+        kernel32.QueryPerformanceFrequency(ctypes.byref(ticks))
+        clock = address(kernel32.QueryPerformanceCounter)
+        return System(address(kernel32.SwitchToThread), clock, -1, round(1e9 / ticks.value), 0)
     libc = ctypes.CDLL(None)
-    return System(address(libc.sched_yield), address(libc.clock_gettime), time.CLOCK_MONOTONIC)
+    clock = address(libc.clock_gettime)
+    return System(address(libc.sched_yield), clock, time.CLOCK_MONOTONIC, 10**9, 1)
 
 
 @instruction
@@ -85,8 +95,11 @@ def store(context: Any, address: Any, value: Any) -> Any:
 @kernel
 def now(time: Array, system: System) -> Any:
     """Nanoseconds of the system's clock, which writes to the two numbers of `time`."""
-    call(system.clock, system.clock_kind, time.ctypes.data)
-    return time[0] * 10**9 + time[1]
+    if system.clock_kind < 0:
+        call(system.clock, time.ctypes.data, 0)
+    else:
+        call(system.clock, system.clock_kind, time.ctypes.data)
+    return time[0] * system.per_first + time[1] * system.per_second
 
 
 @kernel
