@@ -39,21 +39,24 @@ def pytest_addoption(parser: Any) -> None:
 
 
 def pytest_cmdline_main(config: Any) -> int | None:
-    """With `--compare-with`, compare the tests in the given files, or all.
+    """With `--compare-with`, compare the tests in the given files, or all, with the word of `-k`.
 
     The exit code is that of `mlpperf compare`: 1 for a regression, 2 if nothing could be measured.
     """
     revision = config.getoption("--compare-with")
     if revision is None:
         return None
-    folder = config.invocation_params.dir
-    given = [word for word in config.invocation_params.args if word[:1] != "-"]
-    places = [word for word in given if (folder / word.partition("::")[0]).exists()]
+    word, places = config.getoption("keyword"), config.getoption("file_or_dir")
+    if word.split()[1:]:
+        message = f"mlpperf: with --compare-with, -k takes one word, not {word!r}."
+        print(message, file=sys.stderr)
+        return 2
     patterns = [os.path.normpath(place).replace(os.sep, "/") for place in places]
-    series = [f"--series={pattern}" for pattern in [*patterns, config.getoption("keyword")]]
+    if word:
+        patterns = [f"*{pattern}*{word}*" for pattern in patterns or [""]]
     command = [sys.executable, "-P", "-m", "mlpperf", "compare", revision, "--suite", "pytest"]
-    command += [option for option in series if option != "--series="]
-    return subprocess.run(command, cwd=folder).returncode
+    command += [f"--series={pattern}" for pattern in patterns]
+    return subprocess.run(command, cwd=config.invocation_params.dir).returncode
 
 
 @pytest.fixture

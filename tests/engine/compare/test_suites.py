@@ -370,7 +370,7 @@ def test_a_project_without_benchmarks_is_told_what_was_looked_for(town: Any) -> 
 
 
 def test_pytest_compares_if_asked_and_is_as_ever_if_not(
-    town: Any, monkeypatch: pytest.MonkeyPatch
+    town: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran: list[list[str]] = []
     monkeypatch.setattr(
@@ -379,18 +379,23 @@ def test_pytest_compares_if_asked_and_is_as_ever_if_not(
         lambda command, cwd: ran.append([*command[3:], cwd.name]) or SimpleNamespace(returncode=1),
     )
 
-    def code(*given: str) -> int:
-        options = {"--compare-with": None, "keyword": ""}
-        options |= {"--compare-with": "main"} if "--compare-with=main" in given else {}
-        options |= {"keyword": "walk"} if "-k" in given else {}
-        about = SimpleNamespace(dir=town.folder, args=given)
+    def code(revision: str | None, *places: str, word: str = "") -> int:
+        options = {"--compare-with": revision, "keyword": word, "file_or_dir": [*places]}
+        about = SimpleNamespace(dir=town.folder)
         config = SimpleNamespace(getoption=options.get, invocation_params=about)
         return pytest_plugin.pytest_cmdline_main(config) or 0
 
-    assert code("tests/perf/check_town.py") == 0
+    file, asked = "tests/perf/check_town.py", ["mlpperf", "compare", "main", "--suite", "pytest"]
+    assert code(None, file) == 0
     assert ran == []
-    asked = ["mlpperf", "compare", "main", "--suite", "pytest"]
-    assert code("--compare-with=main", "-p", "mlpperf.pytest_plugin") == 1
-    assert code("--compare-with=main", "./tests/perf/check_town.py::test_walk", "-k", "walk") == 1
-    narrowed = ["--series=tests/perf/check_town.py::test_walk", "--series=walk"]
-    assert ran == [[*asked, "project"], [*asked, *narrowed, "project"]]
+    for places, word, series in (
+        ([], "", []),
+        ([f"./{file}::test_walk"], "", [f"--series={file}::test_walk"]),
+        ([], "walk", ["--series=**walk*"]),
+        ([file, "speed"], "walk", [f"--series=*{file}*walk*", "--series=*speed*walk*"]),
+    ):
+        assert code("main", *places, word=word) == 1
+        assert ran.pop() == [*asked, *series, "project"]
+    assert code("main", word="walk and not run") == 2
+    assert "-k takes one word, not 'walk and not run'" in capsys.readouterr().err
+    assert ran == []

@@ -94,6 +94,11 @@ def test_a_factor_is_a_positive_number(judged: Callable[..., Any], by: float) ->
         judged(by, 2.0, 1.8, 2.2)
 
 
+def test_the_other_is_a_benchmark_too() -> None:
+    with pytest.raises(MlpperfError, match=r"takes a benchmark: mlpperf_benchmark\(sorted, "):
+        Benchmark(list, (), {}).faster_than(sorted)  # type: ignore[arg-type]
+
+
 TESTS = """
 import sys
 

@@ -47,10 +47,13 @@ class Benchmark:
         Both take turns in this process for some seconds. Returns how many times as fast this one
         is, with an interval. The test fails, too, if the interval contains `by`: that is undecided.
 
-        Raises `MlpperfError` if `by` or `seconds` is no positive number.
+        Raises `MlpperfError` if `other` is no benchmark, or `by` or `seconds` no positive number.
         """
         import pytest
 
+        if not isinstance(other, Benchmark):
+            name = getattr(other, "__name__", repr(other))
+            raise MlpperfError(f"faster_than takes a benchmark: mlpperf_benchmark({name}, ...)")
         for name, value in (("by", by), ("seconds", seconds)):
             if not 0 < value < math.inf:
                 raise MlpperfError(f"{name} must be a positive number, not {value!r}")
