@@ -92,7 +92,7 @@ def init(
     several projects of one repository, each that has benchmarks gets its own.
     """
     from ..engine.files import write_all
-    from ..engine.versions.repository import main_branch
+    from ..engine.versions.repository import main_branch, query
 
     folder = Path.cwd()
     set_ups = [SetUp(one, ci) for one in _projects(folder)]
@@ -106,7 +106,11 @@ def init(
     write_all({file: text for one in set_ups for file, text in one.contents.items()}, top)
     for message in messages:
         typer.echo(message)
-    typer.echo(f"Next: mlpperf compare {main_branch(top)}")
+    base = main_branch(top)
+    on_it = query("symbolic-ref", "--quiet", "--short", "HEAD", folder=top) == base
+    if on_it and query("rev-parse", "--verify", "--quiet", "HEAD~1", folder=top):
+        base = "HEAD~1"  # the branch has nothing to be compared with in itself
+    typer.echo(f"Next: mlpperf compare {base}")
 
 
 def _projects(folder: Path) -> list[Benchmarks]:
