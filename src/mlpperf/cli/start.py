@@ -92,7 +92,8 @@ def init(
     several projects of one repository, each that has benchmarks gets its own.
     """
     from ..engine.files import write_all
-    from ..engine.versions.repository import main_branch, query
+    from ..engine.git import query
+    from ..engine.versions.repository import main_branch
 
     folder = Path.cwd()
     set_ups = [SetUp(one, ci) for one in _projects(folder)]
