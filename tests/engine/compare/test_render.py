@@ -116,6 +116,14 @@ def test_the_line_of_a_series_has_its_name_once() -> None:
         assert line in " ".join(shown.split())
 
 
+def test_the_line_of_a_new_series_says_which_version_does_not_run_it() -> None:
+    result = comparison()
+    (one,) = result.findings.values()
+    new = replace(one, untimed=Judgement(Verdict.NEW, because="too hot"))
+    shown = printed(replace(result, findings={one.series: new}))
+    assert "test_it at the base: too hot" in " ".join(shown.split())
+
+
 def test_what_ran_here_is_described_as_we_are() -> None:
     result = comparison()
     assert render.notes(result)[-1].endswith(f", {environment().software}.")

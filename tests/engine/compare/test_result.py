@@ -143,6 +143,13 @@ def replaced(found: Finding, number: int) -> Finding:
         (comparison(broken={"base": "x", "head": "y"}), 2, "main cannot be used"),
         (comparison(), 2, "HEAD could not be compared with main: no benchmark was judged."),
         (
+            comparison(
+                Finding(ONE, Judgement(Verdict.NEW)), Finding(ONE, Judgement(Verdict.SKIPPED))
+            ),
+            2,
+            "main: no benchmark was judged; all are new or skipped.",
+        ),
+        (
             comparison(*[finding(0.99, 1.0, 1.01)] * 4, finding(0.8, 1.0, 1.3)),
             0,
             "1 of 5 is undecided",

@@ -274,7 +274,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_way_out(
         append(some(), folder)
     sentence = str(raised.value)
     assert sentence.startswith(f"Records cannot be written to {folder} (")
-    assert sentence.endswith("set MLPPERF_RECORDS to a folder that can.")
+    assert sentence.endswith("name a folder that can, by --records or MLPPERF_RECORDS.")
     assert "\n" not in sentence
     assert obstacle.read_text() == "not a folder"
 

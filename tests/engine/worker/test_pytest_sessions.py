@@ -163,6 +163,21 @@ def test_a_session_that_ends_early_says_why(
     assert said in " ".join([*series, *broken.values()])
 
 
+def test_a_test_that_ends_pytest_is_named_with_what_it_said(tmp_path: Path) -> None:
+    quits = "import pytest\ndef test_quits(benchmark):\n    pytest.exit('out of ink')\n"
+    results = proven(tmp_path, {"test_it.py": quits + FIXTURE})
+    assert results["test_quits"].failed == {"head": "it ends pytest: Exit: out of ink"}
+    assert results["test_it"].failed == {"head": "pytest has ended before it: Exit: out of ink"}
+
+
+def test_why_a_test_is_expected_to_fail_is_named(tmp_path: Path) -> None:
+    mark = "import pytest\n@pytest.mark.xfail(reason='too wet')\ndef test_mark(benchmark):\n"
+    text = f"{mark}    assert False\ndef test_call(benchmark):\n    pytest.xfail('too dry')\n"
+    results = proven(tmp_path, {"test_it.py": text})
+    assert results["test_mark"].skipped == {"head": "xfail: too wet"}
+    assert results["test_call"].skipped == {"head": "xfail: too dry"}
+
+
 @pytest.mark.parametrize(
     "files",
     [

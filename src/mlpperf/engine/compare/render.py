@@ -24,6 +24,7 @@ from .sections import (
     ACCEPTED,
     FASTER,
     FIXED,
+    NEW,
     SLOWER,
     UNCHANGED,
     WARNED,
@@ -161,6 +162,8 @@ def _untimed(result: Comparison, section: Section, finding: Finding) -> Line:
     if section is FIXED:
         why = finding.wrong["base"].removeprefix(own).removeprefix("fails: ")
         remark = f"at the base: {why}"
+    if section is NEW and finding.judgement.because:
+        remark = f"at the base: {remark}"
     return Line(finding.series.path, finding.series.in_path, remark=remark)
 
 

@@ -171,7 +171,8 @@ class Comparison:
             gaps.append(why)
         gaps += self.budgets(Kept.UNKNOWN)
         if not (gaps or affected or self.skipped):
-            gaps.append("no benchmark was judged")
+            why = " or ".join({f.judgement.verdict.short: None for f in self.findings.values()})
+            gaps.append(f"no benchmark was judged{f'; all are {why}' if why else ''}")
         return gaps
 
     @property

@@ -192,7 +192,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
         why = reason.strerror or reason
         raise MlpperfError(
             f"Records cannot be written to {folder} ({why}); "
-            "set MLPPERF_RECORDS to a folder that can."
+            "name a folder that can, by --records or MLPPERF_RECORDS."
         ) from reason
     return path
 

@@ -126,6 +126,8 @@ class PytestCopy(Copy):
         if isinstance(answer, Runner):
             return answer
         self._check()
+        if self._session.dead:
+            raise FailedError(f"it ends pytest: {self._why_ended}")
         raise SkippedError("it does not use its benchmark fixture")
 
     def end(self) -> None:
@@ -150,7 +152,7 @@ class PytestCopy(Copy):
     def _switch(self, value: object = None) -> Any:
         """Let the session go on until it pauses or ends, in its own surroundings."""
         if self._session.dead:
-            raise FailedError("its session has ended early")
+            raise FailedError(f"pytest has ended before it: {self._why_ended}")
         with self._scene.entered():
             return self._session.switch(value)
 
@@ -211,7 +213,10 @@ class PytestCopy(Copy):
         """Take in the report of pytest on a phase of the test."""
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfail"
-            self._outcome.skipped = str(reason).removeprefix("Skipped: ")
+            why = getattr(report, "wasxfail", "").removeprefix("reason: ")
+            self._outcome.skipped = ": ".join([str(reason).removeprefix("Skipped: "), why]).rstrip(
+                ": "
+            )
         elif report.failed and not self._outcome.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             if crash is None:  # such as a fixture that is not there
