@@ -152,7 +152,8 @@ def compare(
         command=command_given(context, suite),
     )
     result = compared(request, recording)
-    conclude(result, recording, format, verbose, explained(result, request, why, records))
+    causes = explained(result, request, False if recording.lost else why, records)
+    conclude(result, recording, format, verbose, causes)
 
 
 def calibrate(

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def compared(request: Request, recording: Recording) -> Comparison:
-    """Carry out and record a comparison; of an interrupted one, what was measured until then."""
+    """Carry out and record a comparison; of an interrupted one, what was measured until then.
+
+    If it cannot be recorded, `conclude` shows it before it fails.
+    """
     from ..engine import terminal
     from ..engine.compare import carry_out, render
 
@@ -26,7 +29,10 @@ def compared(request: Request, recording: Recording) -> Comparison:
     def keep(result: Comparison) -> None:
         kept.append(result)
         if result.shard or not result.same:
-            recording.add(render.record(result))
+            try:
+                recording.add(render.record(result))
+            except MlpperfError as reason:
+                recording.lost = reason
 
     with terminal.activity() as progress:
         try:
@@ -60,6 +66,8 @@ def conclude(
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in render.github_lines(result):
             typer.echo(line, err=True)
+    if recording.lost:
+        raise recording.lost
     if result.interrupted:  # not everything was judged, whatever was measured
         raise KeyboardInterrupt
     if result.exit_code == 2 and format != "text":  # the text ends with it
@@ -75,6 +83,8 @@ def _conclude_shard(result: Comparison, recording: Recording, format: Format) ->
     from ..engine.history.recording import json_text
     from ..engine.words import count
 
+    if recording.lost:
+        raise recording.lost
     if format == "json":
         typer.echo(json_text(recording.written[-1]))
     else:

@@ -83,7 +83,10 @@ def why(
     else:
         named = [wanted] if wanted else ()
         request = Request(base, head, series=named, exact=False, **options)
-        result = compared(request, Recording("comparison", "comparisons", records))
+        before = Recording("comparison", "comparisons", records)
+        result = compared(request, before)
+        if before.lost:
+            raise before.lost
         commits, changed = (result.commits["base"] or base, head), changed_series(result)
     causes = causes_of(Request(*commits, **options), changed, budget)
     recording.add(record_of(causes))

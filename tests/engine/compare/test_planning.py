@@ -96,6 +96,22 @@ def test_without_series_in_the_base_all_are_new_and_nothing_follows(
     assert result(planned).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("cannot be loaded: No module named 'x'", "No module named 'x'"),
+        ("is skipped as a whole: too hot", "skipped as a whole: too hot"),
+    ],
+)
+def test_a_file_that_only_the_base_does_not_load_is_named_once(
+    said: str, why: str, faked: Faked
+) -> None:
+    broken = {"tests/b.py": f"tests/b.py {said}"}
+    compared = result(plan(faked([replace(has("base"), broken=broken), has("head", "a")])))
+    assert render.verdict(compared).endswith(f": tests/b.py cannot be loaded (at old: {why}).")
+    assert compared.exit_code == 2
+
+
 def test_a_suite_that_neither_version_loads_leaves_the_others_alone(faked: Faked) -> None:
     planned = plan(faked([has("base", x="no"), has("head", x="no scipy")]))
     assert not planned.series

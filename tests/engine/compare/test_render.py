@@ -261,12 +261,26 @@ def test_a_slowdown_over_several_commits_can_be_bisected(
     assert not render.advice(replace(result, findings={}))
 
 
-@pytest.mark.parametrize(("gone", "accepted"), [(2, "test_a.py::test_1"), (3, "test_a.py.")])
-def test_what_is_gone_can_be_accepted(gone: int, accepted: str) -> None:
-    series = [Series("test_a.py", "", f"test_{number}", "pytest") for number in range(gone)]
-    findings = {one: Finding(one, untimed=Judgement(Verdict.GONE)) for one in series}
+@pytest.mark.parametrize(
+    ("there", "accepted"),
+    [
+        ("test_b.py::test_1[3]", "--accept test_a.py."),
+        ("test_a.py::test_2[3]", "--accept test_a.py::test_1."),
+        (
+            "test_a.py::test_1[3]",
+            "--accept 'test_a.py::test_1[0]' --accept 'test_a.py::test_1[1]'.",
+        ),
+    ],
+)
+def test_what_is_gone_can_be_accepted_and_nothing_else(there: str, accepted: str) -> None:
+    def one(name: str, verdict: Verdict) -> Finding:
+        path, function, case = re.fullmatch(r"(.*)::(\w+)(.*)", name).groups()  # type: ignore[union-attr]
+        return Finding(Series(path, case, function, "pytest"), Judgement(verdict))
+
+    gone = [one(f"test_a.py::test_1[{number}]", Verdict.GONE) for number in range(2)]
+    findings = {f.series: f for f in [*gone, one(there, Verdict.SKIPPED)]}
     (hint,) = render.advice(replace(comparison(), findings=findings))
-    assert f"--accept {accepted}" in hint
+    assert hint == f"If this was intended, add {accepted}"
 
 
 def test_more_time_is_advised_only_where_it_decides() -> None:

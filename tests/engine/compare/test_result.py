@@ -140,7 +140,7 @@ def replaced(found: Finding, number: int) -> Finding:
         (comparison(finding(1.01, 1.02, 1.03), interrupted=True), 1, "slower"),
         (comparison(broken={"base": "It is."}), 2, "main cannot be used: It is."),
         (comparison(broken={"head": "It is."}), 1, "Regression: HEAD cannot be used: It is."),
-        (comparison(broken={"base": "x", "head": "y"}), 2, "main cannot be used"),
+        (comparison(broken={"base": "x", "head": "y"}), 2, "main cannot be used: x."),
         (comparison(), 2, "HEAD could not be compared with main: no benchmark was judged."),
         (
             comparison(

@@ -486,3 +486,4 @@ def test_what_cannot_be_written_is_one_sentence(project: Any, tmp_path: Path) ->
     assert sentence.startswith(f"Commit {commit[:10]} cannot be written to ")
     sentence = refusal(copy_tree, project.folder, tmp_path / "file" / "below")
     assert "cannot be copied to" in sentence
+    assert "Errno" not in sentence

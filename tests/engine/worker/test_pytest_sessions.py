@@ -170,6 +170,12 @@ def test_a_test_that_ends_pytest_is_named_with_what_it_said(tmp_path: Path) -> N
     assert results["test_it"].failed == {"head": "pytest has ended before it: Exit: out of ink"}
 
 
+def test_an_empty_set_of_parameters_is_no_benchmark(tmp_path: Path) -> None:
+    empty = "import pytest\n@pytest.mark.parametrize('n', [])\ndef test_n(benchmark, n): ...\n"
+    series, broken = looked(tmp_path, {"test_it.py": empty + FIXTURE})
+    assert (series, broken) == ({"test_it.py::test_it"}, {})
+
+
 def test_why_a_test_is_expected_to_fail_is_named(tmp_path: Path) -> None:
     mark = "import pytest\n@pytest.mark.xfail(reason='too wet')\ndef test_mark(benchmark):\n"
     text = f"{mark}    assert False\ndef test_call(benchmark):\n    pytest.xfail('too dry')\n"

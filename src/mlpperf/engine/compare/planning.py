@@ -131,7 +131,9 @@ def _plan_suite(context: Context, suite: Suite, inventories: Mapping[str, Invent
         if "::" not in place and not any(_place(path, [place]) for path, _, _ in own)
     }
     if not base.series and base.broken and not own:
-        unloaded[suite.place] = f"at {names['base']}: {next(iter(base.broken.values()))}"
+        for reason, sentence in _reasons(base.broken).items():
+            place = next(place for place, why in base.broken.items() if why == sentence)
+            unloaded[place or suite.place] = f"at {names['base']}: {reason}"
     return planned if context.selection.series else replace(planned, unloaded=unloaded)
 
 
@@ -145,7 +147,7 @@ def _reasons(broken: Mapping[str, str]) -> dict[str, str]:
 
 def _reason(place: str, sentence: str) -> str:
     """Why a file cannot be loaded, without its name, which the reader has already."""
-    return sentence.removeprefix(f"{place} cannot be loaded: ")
+    return sentence.removeprefix(f"{place} cannot be loaded: ").removeprefix(f"{place} is ")
 
 
 def _discover(context: Context, suite: Suite) -> dict[str, Inventory]:

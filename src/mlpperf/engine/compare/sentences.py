@@ -11,6 +11,7 @@ from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
 from ..suites.commands import COMMANDS
+from ..suites.series import Series
 from ..table import grouped
 from ..words import SHORT, bounds, by_percent, count, rounded, seconds, some, with_interval
 from .alarms import ANY_ALARM
@@ -41,7 +42,7 @@ def verdict(result: Comparison) -> str:
     for side, why in result.broken.items():
         which = {"base": result.base, "head": result.head}[side]
         begun = f"Regression: {which}" if result.exit_code == 1 else _begun(which)
-        return f"{begun} cannot be used: {why}"
+        return f"{begun} cannot be used: {why.rstrip('.')}."
     worse = result.blocking
     slower = [f for f in worse if f.slower]
     by = _slower_by(slower[0]) if len(slower) == 1 else ""
@@ -250,8 +251,8 @@ def advice(result: Comparison) -> list[str]:
             f"Some benchmarks import {', '.join(missing)}, {are} not installed; add {options}."
         )
     if gone := by_section.get(GONE):
-        few = len(gone) <= NAMES_MOST
-        names = dict.fromkeys(f.series.name if few else f.series.path for f in gone)
+        there = [f.series.name for f in result.findings.values() if f not in gone]
+        names = dict.fromkeys(_name_of_none(there, f.series) for f in gone)
         options = " ".join(f"--accept {shlex.quote(name)}" for name in names)
         sentences.append(f"If this was intended, add {options}.")
     if result.busy > BUSY and result.timed:
@@ -264,6 +265,12 @@ def advice(result: Comparison) -> list[str]:
         name = shlex.quote(max(slower, key=lambda f: f.size).series.name)
         sentences.append(f"Which commit? mlpperf bisect {name} {ends}")
     return sentences
+
+
+def _name_of_none(there: Sequence[str], gone: Series) -> str:
+    """The shortest name of what is gone that accepts nothing that is still there."""
+    names = (gone.path, gone.function, gone.name)
+    return next((n for n in names if not any(n in name for name in there)), gone.name)
 
 
 def _between(result: Comparison) -> str:
@@ -303,7 +310,7 @@ def notes(result: Comparison) -> list[str]:
             f"Changes below {_thresholds(timed)} % are not reported (--threshold).",
         ]
     sentences += _counted(timed)
-    if result.all_timed_because:
+    if result.all_timed_because and timed:
         sentences.append(f"All benchmarks were timed: {result.all_timed_because}.")
     hot_paths = [finding for finding in timed if not finding.series.suite]
     counted = (memory for finding in hot_paths for memory in finding.memory.values())

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...errors import MlpperfError
 from ..terminal import console
 from .fields import shaped
 from .reading import AnyRecord
@@ -32,11 +33,13 @@ class Recording:
     ----------
     file : the file.
     written : the records, in the order in which they were added.
+    lost : why the result of a command could not be recorded, until it has been shown.
     """
 
     def __init__(self, kind: str, name: str, folder: Path | None = None) -> None:
         self.kind = kind
         self.written: list[dict[str, Any]] = []
+        self.lost: MlpperfError | None = None
         self.file = append([], folder or records_folder(), name)
         # Once, because a commit that is made during the measurement is not what was measured.
         self._commit = current_commit()

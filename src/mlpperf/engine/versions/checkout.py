@@ -162,7 +162,8 @@ def _copied(folder: Path, into: Path) -> Missing:
                 else:
                     missing[name] = pins[name]
         except OSError as reason:
-            raise MlpperfError(f"{source} cannot be copied to {into}: {reason}.") from reason
+            why = reason.strerror or reason
+            raise MlpperfError(f"{source} cannot be copied to {into.parent} ({why}).") from reason
     return missing
 
 

@@ -69,7 +69,9 @@ def complete(root: Path, commit: str | None, top: Path) -> str:
             (about / "INSTALLER").write_text(INSTALLER, encoding="utf-8")
             (about / "entry_points.txt").write_text(_listed(_declared(root)), encoding="utf-8")
     except OSError as reason:
-        raise MlpperfError(f"The copy in {root} cannot be completed: {reason}.") from reason
+        raise MlpperfError(
+            f"The copy in {root} cannot be completed ({reason.strerror or reason})."
+        ) from reason
     return version
 
 

@@ -87,4 +87,5 @@ def share(source: Path, target: Path, name: str) -> None:
         else:
             shutil.copy(given, own)
     except OSError as reason:
-        raise MlpperfError(f"{given} cannot be copied to {own}: {reason}.") from reason
+        why = reason.strerror or reason
+        raise MlpperfError(f"{given} cannot be copied to {own} ({why}).") from reason

@@ -20,7 +20,14 @@ DEEPEST = 2  # how far functions are followed to others that they use
 
 def is_timed(item: Any) -> bool:
     """Whether a test is: marked, or with one of the fixtures, by itself or through others."""
-    return (is_marked(item) or takes_fixture(item)) and not is_helper(item)
+    is_wanted = (is_marked(item) or takes_fixture(item)) and not is_helper(item)
+    return is_wanted and not _stands_for_none(item)
+
+
+def _stands_for_none(item: Any) -> bool:
+    """Whether pytest shows an empty set of parameters by this item, which never runs."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return any(type(value).__name__ == "NotSetType" for value in parameters.values())
 
 
 def is_marked(item: Any) -> bool:
