@@ -300,3 +300,20 @@ def test_a_comparison_is_explained(tmp_path: Path) -> None:
         [],
         ["Nothing has to be done."],
     )
+
+
+@pytest.mark.parametrize(
+    ("about", "step"),
+    [
+        ({"findings": {WALK: Finding(WALK, wrong={"head": "dry"})}}, "Repair what fails at HEAD"),
+        ({"broken": {"head": "dry"}}, "Repair what fails at HEAD"),
+        ({"broken": {"base": "dry"}}, "Make it possible to judge"),
+        ({"interrupted": True}, "Compare again, to the end."),
+        ({"findings": {WALK: Finding(WALK, Judgement(Verdict.NEW))}}, "Make it possible to judge"),
+    ],
+)
+def test_only_a_pass_needs_nothing_to_be_done(about: dict[str, Any], step: str) -> None:
+    result = replace(compared(Policy(), QUIET), **about)
+    (said,) = explanation(result, []).next
+    assert result.exit_code
+    assert said.startswith(step)

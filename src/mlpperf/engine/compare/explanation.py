@@ -21,6 +21,13 @@ MEANING = {
     2: "Exit code 2: too little was judged to conclude either.",
 }
 
+# What to do if nothing particular helps.
+OTHERWISE = {
+    0: "Nothing has to be done.",
+    1: "Make it quicker or smaller, or change the limit that it exceeds.",
+    2: "Make it possible to judge what was not judged, and compare again.",
+}
+
 
 class Explanation(msgspec.Struct, kw_only=True):
     """The verdict of a comparison in plain sentences.
@@ -115,4 +122,8 @@ def _next(result: Comparison, causes: Sequence[str]) -> list[str]:
         steps.append(
             "If a regression is worth its price: `mlpperf accept BENCHMARK --because REASON`."
         )
-    return steps or ["Nothing has to be done."]
+    if len(blocking) < len(result.blocking) or "head" in result.broken:
+        steps.append(f"Repair what fails at {result.head}.")
+    if result.interrupted:
+        steps.append("Compare again, to the end.")
+    return steps or [OTHERWISE[result.exit_code]]
