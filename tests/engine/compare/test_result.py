@@ -175,6 +175,11 @@ def replaced(found: Finding, number: int) -> Finding:
             "1 of 2 is undecided",
         ),
         (
+            comparison(*[finding(0.8, 1.0, 1.3)] * 2, accepted=["path"]),
+            2,
+            "HEAD could not be compared with main: no benchmark was judged; all are undecided.",
+        ),
+        (
             comparison(finding(0.99, 1.0, 1.01), finding(0.8, 1.0, 1.3), accepted=["path1"]),
             0,
             "1 of 2 is undecided",

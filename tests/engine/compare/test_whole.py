@@ -199,7 +199,7 @@ def test_a_small_comment_is_whole() -> None:
 )
 def test_github_makes_nothing_of_a_name(name: str, shown: str) -> None:
     text = render.markdown(Comparison(name, "h", {}, 0.005, broken={"base": "why"}))
-    assert text == f"### ❌ {shown} cannot be used: why\n\n{only_note(text)}"
+    assert text == f"### ❌ {shown} cannot be used: why.\n\n{only_note(text)}"
 
 
 HOSTILE = (

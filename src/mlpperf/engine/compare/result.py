@@ -170,7 +170,7 @@ class Comparison:
                 why += f"({names}), {most}"
             gaps.append(why)
         gaps += self.budgets(Kept.UNKNOWN)
-        if not (gaps or affected or self.skipped):
+        if not (gaps or self.skipped or any(f.decided for f in affected)):
             why = " or ".join({f.judgement.verdict.short: None for f in self.findings.values()})
             gaps.append(f"no benchmark was judged{f'; all are {why}' if why else ''}")
         return gaps
