@@ -298,6 +298,16 @@ def test_a_value_that_a_version_fails_to_give_is_no_value(
     assert bool(result(finding).missing) == (verdict is Verdict.UNDECIDED)
 
 
+@pytest.mark.parametrize("head", [0.002, 2.0])
+def test_values_in_different_units_are_not_compared(head: float, faked: Faked) -> None:
+    in_seconds = replace(gives(head), unit="s")
+    finding = measured(faked, [replace(gives(1.0), unit="ms")] * 3, [in_seconds] * 3)
+    why = "its unit is 'ms' at the base, 's' at the head"
+    assert str(finding.judgement) == f"not timed, because {why}"
+    assert not finding.risen
+    assert result(finding).exit_code == 2
+
+
 def test_a_hot_path_that_ends_the_process_of_both_versions_is_unknown(faked: Faked) -> None:
     """Each version alone is proven by its own reference: these were not compared."""
     alone = [run(HOT, sides=["head"])], [run(HOT, sides=["base"])]

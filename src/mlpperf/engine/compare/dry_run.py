@@ -283,10 +283,14 @@ def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Val
         return finding  # unknown: a value that is missing now and then may be a regression
     if any(side in run.not_run for side in sides) or not all(answers[side] for side in sides):
         return finding
+    units = {side: answers[side][0].unit for side in sides}
+    if len({*units.values()}) > 1:
+        because = f"its unit is {units['base']!r} at the base, {units['head']!r} at the head"
+        return replace(finding, untimed=Judgement(Verdict.NOT_TIMED, because=because))
     return replace(
         finding,
         values={side: [one.value for one in answers[side]] for side in sides},
-        unit=answers["head"][0].unit,
+        unit=units["head"],
         untimed=finding.untimed or Judgement(Verdict.MEASURED),
     )
 

@@ -173,7 +173,7 @@ class AsvCopy(Copy):
         except (TypeError, ValueError, OverflowError):
             value = math.nan
         if not math.isfinite(value):
-            raise NotTimedError(f"it gives {str(given)[:60]}, which is no finite number")
+            raise NotTimedError(f"it gives {repr(given)[:60]}, which is no finite number")
         return value, str(benchmark.unit)
 
     def failure(self, reason: BaseException) -> SeriesError:
