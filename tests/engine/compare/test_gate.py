@@ -313,7 +313,9 @@ def test_a_comparison_is_explained(tmp_path: Path) -> None:
     ],
 )
 def test_only_a_pass_needs_nothing_to_be_done(about: dict[str, Any], step: str) -> None:
-    result = replace(compared(Policy(), QUIET), **about)
-    (said,) = explanation(result, []).next
+    result = replace(compared(Policy(), QUIET), warnings=["A process ended early"], **about)
+    explained = explanation(result, [])
+    (said,) = explained.next
+    assert explained.how[0] == "A process ended early."
     assert result.exit_code
     assert said.startswith(step)

@@ -572,7 +572,7 @@ def test_a_damaged_part_of_pytest_benchmark_is_named_and_skipped(
 
 
 def test_nothing_to_read_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(MlpperfError, match="There is no history yet: `mlpperf compare BASE`"):
+    with pytest.raises(MlpperfError, match="There is no history yet: `mlpperf compare BASE HEAD`"):
         history().refuse_empty()
     for source, what in (("records", "races"), ("asv", "results"), ("pytest_benchmark", "results")):
         for folder in (tmp_path, tmp_path / "missing"):
@@ -895,7 +895,7 @@ def test_bad_input_is_one_sentence(
 
 
 def test_no_history_is_one_sentence(refused: Callable[..., str]) -> None:
-    assert "There is no history yet: `mlpperf compare BASE` and " in refused("history")
+    assert "There is no history yet: `mlpperf compare BASE HEAD` and " in refused("history")
 
 
 def test_only_the_command_loads_numpy() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import msgspec
@@ -79,7 +80,7 @@ def explanation(result: Comparison, causes: Sequence[str]) -> Explanation:
         concluded=[verdict(result), MEANING[result.exit_code]],
         evidence=[plain(line) for line in evidence],
         causes=[plain(line) for line in causes],
-        how=notes(result),
+        how=[*(f"{warning.rstrip('.')}." for warning in result.warnings), *notes(result)],
         next=_next(result, causes),
     )
 
@@ -114,7 +115,7 @@ def _evidence(result: Comparison, finding: Finding) -> str:
 
 
 def _next(result: Comparison, causes: Sequence[str]) -> list[str]:
-    steps = advice(result)
+    steps = advice(replace(result, warnings=()))  # which say what happened, not what to do
     blocking = [finding for finding in result.blocking if "head" not in finding.wrong]
     if any(finding.slower for finding in blocking) and not causes:
         steps.append("`mlpperf why` measures which functions made it slower.")

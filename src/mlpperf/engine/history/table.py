@@ -138,7 +138,7 @@ class History:
                 f"Nothing of the history can be read ({len(self.unreadable)} damaged), such as "
                 f"{self.unreadable[0]}."
                 if self.unreadable
-                else "There is no history yet: `mlpperf compare BASE` and `mlpperf backfill` "
+                else "There is no history yet: `mlpperf compare BASE HEAD` and `mlpperf backfill` "
                 "record it; results of asv and pytest-benchmark are read, too."
             )
 
