@@ -14,6 +14,7 @@ from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
+from mlpperf.engine.versions.own import Own
 from mlpperf.engine.worker.protocol import CallTime, DryRun, Value
 
 Faked = Callable[..., Any]
@@ -306,6 +307,33 @@ def test_values_in_different_units_are_not_compared(head: float, faked: Faked) -
     assert str(finding.judgement) == f"not timed, because {why}"
     assert not finding.risen
     assert result(finding).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("idle", "own", "code"),
+    [
+        ("skipped", {}, 2),
+        ("failed", {}, 2),
+        ("skipped", {"aborted": {"own": 9.0}}, 2),
+        ("skipped", {"skipped": {"own": "too hot"}}, 0),
+        ("skipped", {"failed": {"own": "too hot"}}, 0),
+    ],
+)
+def test_what_only_the_suite_of_the_base_runs_is_gone(
+    idle: str, own: Any, code: int, faked: Faked
+) -> None:
+    pair = faked().pair
+    pair = replace(pair, own=Own(pair.base, {"pytest": pair.suites[0]}))
+    others = [Finding(one, Judgement(Verdict.UNCHANGED_CODE)) for one in (B, HOT)]
+    findings = {one.series: one for one in others}
+    findings[A] = concluded(run(**{idle: dict.fromkeys(SIDES, "later")}))
+    context = faked([run(sides=["own"], **own)], pair=pair)
+    gone = module.no_longer_run(context, findings, 1.0)
+    assert context.pool.asked == [("dry_run", ["own"], 1)]
+    compared = replace(result(findings[A]), findings={**findings, **gone})
+    assert compared.exit_code == code
+    assert [str(one.judgement).partition(", ")[0] for one in gone.values()] == ["gone"] * bool(code)
+    assert module.no_longer_run(faked(), findings, 1.0) == {}
 
 
 def test_a_hot_path_that_ends_the_process_of_both_versions_is_unknown(faked: Faked) -> None:

@@ -189,6 +189,13 @@ def replaced(found: Finding, number: int) -> Finding:
             0,
             "no benchmark runs changed code",
         ),
+        (
+            comparison(
+                *[Finding(ONE, Judgement(v)) for v in (Verdict.UNCHANGED_CODE, Verdict.SKIPPED)]
+            ),
+            0,
+            "no benchmark runs changed code; 1 skipped by the suite.",
+        ),
         (comparison(Finding(ONE, bound=40.0)), 1, "is slower by at least 3,900.0 %"),
         (comparison(Finding(ONE, bound=0.1), finding(0.99, 1.0, 1.01)), 0, "is faster"),
     ],

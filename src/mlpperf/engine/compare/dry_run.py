@@ -217,6 +217,26 @@ def _aborted(finding: Finding, aborted: Mapping[str, float], others: Sequence[fl
     return replace(finding, untimed=finding.untimed or too_long)
 
 
+def no_longer_run(
+    context: Context, findings: Mapping[Series, Finding], longest: float
+) -> dict[Series, Finding]:
+    """Findings on the series that the head's suite runs in neither version, and the base's does.
+
+    Who marks a benchmark as skipped has removed it, as far as the comparison goes.
+    """
+    suites = context.pair.own.suites if context.pair.own else {}
+    idle = (Verdict.SKIPPED, Verdict.NOT_TIMED)
+    left = [s for s, f in findings.items() if f.judgement.verdict in idle and s.suite in suites]
+    gone = {}
+    for some in by_suite(left).values():
+        for one, run in _called(context, ["own"], some, longest, 1)[0].items():
+            if (run.took or run.aborted) and not run.not_run:
+                because = f"with the suite of the head it is {findings[one].judgement}"
+                untimed = Judgement(Verdict.GONE, because=because)
+                gone[one] = replace(findings[one], untimed=untimed)
+    return gone
+
+
 def bounds_of_long_calls(
     context: Context, runs: Runs, series: Iterable[Series], longest: float
 ) -> dict[Series, float]:

@@ -60,6 +60,7 @@ from .dry_run import (
     loaded_differently,
     measure_values,
     needing_own_processes,
+    no_longer_run,
     ran_in_both,
 )
 from .finding import Finding
@@ -174,6 +175,7 @@ def _steps(
     findings = dict(planned.findings)
     findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
     findings |= measure_values(context, planned.findings, runs)
+    findings |= no_longer_run(context, findings, longest)
     findings |= {
         series: replace(findings[series], untimed=untimed)
         for series in _timeable(findings, runs)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from ..machine.environment import environment
 from ..machine.machine import BUSY
-from ..statistics.verdicts import Reason
+from ..statistics.verdicts import Reason, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..table import grouped
@@ -76,7 +76,13 @@ def verdict(result: Comparison) -> str:
     but = f"; {len(undecided)} of {len(every)} {are} undecided" if undecided else ""
     but += "".join(f"; {clause}" for clause in _unconfirmed(result))
     if not every and result.skipped:
-        return f"No regression at {result.head}: no benchmark runs changed code."
+        verdicts = [f.judgement.verdict for f in result.findings.values()]
+        left = (
+            f"; {suites:,} skipped by the suite"
+            if (suites := verdicts.count(Verdict.SKIPPED))
+            else ""
+        )
+        return f"No regression at {result.head}: no benchmark runs changed code{left}."
     faster = [f for f in result.findings.values() if f.faster]
     gain = f"; {_which(faster)} {_are(faster)} faster" if faster else ""
     return f"No regression at {result.head} against {result.base}{gain}{_allowed(result)}{but}."
