@@ -88,7 +88,7 @@ def test_a_client_calls_the_tools(project: Any, monkeypatch: pytest.MonkeyPatch)
             answer = await client.call_tool("explain", {})
             content = answer.structured_content
             assert content["exit_code"] == 2
-            assert "run `mlpperf compare`" in content["message"]
+            assert "run `mlpperf compare BASE`" in content["message"]
             refused = await client.call_tool("compare", {"base": "--records=/"})
             assert "takes a name or a pattern" in refused.structured_content["message"]
 

@@ -217,7 +217,7 @@ def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
             last = line
     if not last:
         about = f" of a head {head}" if head else ""
-        raise MlpperfError(f"{folder} has no comparison{about}: run `mlpperf compare`.")
+        raise MlpperfError(f"{folder} has no comparison{about}: run `mlpperf compare BASE`.")
     result, whole = decoded(last, "The recorded comparison")
     causes: list[str] = whole.causes.verdict if whole.causes else []
     for record in [] if causes else read_records(folder, CausesRecord):

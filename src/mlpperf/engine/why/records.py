@@ -23,7 +23,7 @@ def latest(folder: Path, pattern: str | None) -> tuple[ComparisonRecord, list[Se
             return record, changed
     fitting = f" of {pattern!r}" if pattern else ""
     raise MlpperfError(
-        f"No recorded comparison shows a change{fitting}: run `mlpperf compare`, or name the "
+        f"No recorded comparison shows a change{fitting}: run `mlpperf compare BASE`, or name the "
         "commit before the change with --base."
     )
 
