@@ -313,6 +313,91 @@ def test_names(tmp_path: Path) -> None:
     """`__all__` counts by what is in it."""
     changed = between(tmp_path, maps="__all__ = ['draw']\n" + MAPS)
     assert named(changed, tmp_path) == set()
+    shops = {"shops": "from . import maps\n\ndef buy():\n    return len(maps.__all__)\n"}
+    changed = between(tmp_path / "read", shops, maps="__all__ = ['draw']\n" + MAPS)
+    assert named(changed, tmp_path / "read") == {"def buy()"}
+
+
+@pytest.mark.parametrize(
+    ("shops", "touched"),
+    [
+        (
+            "try:\n    from .streets import fly\n    F = 1\nexcept ImportError:\n    F = 0\n"
+            "def buy():\n    return F\n",
+            True,
+        ),
+        ("from . import streets\n\ndef buy():\n    return streets.fly\n", True),
+        ("from . import streets\n\ndef buy(n):\n    return hasattr(streets, n)\n", True),
+        ("def buy(x):\n    return dir(x)\n", True),
+        ("def buy(x):\n    return x.walk()\n", False),
+        ("def buy(x):\n    return x.fly\n", False),
+    ],
+)
+def test_a_function_more_matters_to_what_asks_for_it(
+    shops: str, touched: bool, tmp_path: Path
+) -> None:
+    """Although they need not call it."""
+    more = f"{STREETS}\ndef fly():\n    return 1\n"
+    changed = between(tmp_path, {"shops": shops}, streets=more)
+    assert any(line.startswith("def buy") for line in named(changed, tmp_path)) is touched
+    rebound = f"fly = None\n\ndef land():\n    return fly\n{STREETS}"
+    changed = between(
+        tmp_path / "rebound", {"streets": rebound}, streets=f"{rebound}\ndef fly(): pass\n"
+    )
+    assert "def land()" in named(changed, tmp_path / "rebound")
+
+
+@pytest.mark.parametrize(
+    "shops",
+    [
+        "from . import streets\n\ndef buy(get):\n    return get(streets)\n",
+        "from . import streets as lanes\nALL = [lanes]\n\ndef buy():\n    return ALL\n",
+        "def buy(get):\n    from . import streets as lanes\n    return get(lanes)\n",
+        "import town.streets\n\ndef buy(get):\n    return get(town.streets)\n",
+        "import sys\n\ndef buy(n, k):\n    return getattr(sys.modules[n], k)\n",
+        "def buy(f, k):\n    return f.__globals__[k]\n",
+    ],
+)
+def test_whoever_gets_a_module_may_look_for_any_name(shops: str, tmp_path: Path) -> None:
+    base = {"shops": f"{shops}\n\ndef sell(streets):\n    return streets + 1\n"}
+    changed = between(tmp_path, base, streets=STREETS.replace("STEPS = 10", "STEPS = 20"))
+    assert any(line.startswith("def buy") for line in named(changed, tmp_path))
+    assert "def sell(streets)" not in named(changed, tmp_path) or "as lanes" not in shops
+
+
+@pytest.mark.parametrize(
+    ("shops", "head"),
+    [
+        (
+            "def buy(f):\n    return f.__code__.co_code\n",
+            STREETS.replace("return n\n", "return 0\n"),
+        ),
+        ("def buy(f):\n    return f.__defaults__\n", STREETS.replace("walk(n)", "walk(n=1)")),
+        ("def buy(f):\n    return f.f_lineno\n", f"# moved\n{STREETS}"),
+        ("def buy(f):\n    return f.__subclasses__()\n", f"{STREETS}class A(ValueError): pass\n"),
+    ],
+)
+def test_functions_and_classes_matter_to_what_looks_at_them(
+    shops: str, head: str, tmp_path: Path
+) -> None:
+    assert "def buy(f)" in named(between(tmp_path, {"shops": shops}, streets=head), tmp_path)
+
+
+def test_whatever_binds_a_name_changes_what_mentions_it(tmp_path: Path) -> None:
+    """In a default, and in a pattern."""
+    for number, text in enumerate(
+        ("def f(n=(A := {})): pass\n", "match STEPS:\n    case {{1: {}, **A}}: pass\n")
+    ):
+        sides = (f"{STREETS}{text.format(n)}\ndef buy():\n    return A\n" for n in (1, 2))
+        changed = between(tmp_path / str(number), {"streets": next(sides)}, streets=next(sides))
+        assert "def buy()" in named(changed, tmp_path / str(number))
+
+
+def test_a_method_more_tells_classes_apart_where_code_looks_for_methods(tmp_path: Path) -> None:
+    more = f"{STREETS}    def close(self): pass\n"
+    assert not unsure(between(tmp_path / "a", streets=more))
+    closes = {"shops": "@runtime_checkable\nclass Closes(Protocol):\n    def close(self): ...\n"}
+    assert "Street.close in one version" in unsure(between(tmp_path / "b", closes, streets=more))
 
 
 # --- what cannot be followed ----------------------------------------------------------------------
@@ -351,6 +436,17 @@ def test_names(tmp_path: Path) -> None:
         ({"requirements-dev.txt": "1"}, "how the project is built"),
         ({"uv.lock": "1"}, "how the project is built"),
         ({"pyproject.toml": "[build-system]\nrequires = []\n"}, "how the project is built"),
+        ({"streets": STREETS + "STEPS >> 2\n"}, "evaluates an expression"),
+        ({"streets": STREETS + "def f(n: os.x(1)): pass\n"}, "calls x"),
+        ({"streets": STREETS + "class New:\n    n: os.x(1)\n"}, "calls x"),
+        ({"streets": "from __future__ import annotations\n" + STREETS}, "compiled in another way"),
+        ({"src/town/shops.py": "from __future__ import annotations\n"}, ""),
+        ({"streets": STREETS + "__getattr__ = run\n"}, "binds __getattr__, which Python itself"),
+        ({"streets": STREETS + "from .maps import __path__\n"}, "binds __path__, which Python"),
+        ({"streets": STREETS + "__all__ = os.names\n"}, "chooses by other code"),
+        ({"streets": STREETS + "    def __iter__(self): pass\n"}, "Street.__iter__ in one version"),
+        ({"streets": STREETS + "    def __repr__(self): pass\n"}, ""),
+        ({"streets": STREETS.replace("@property", "@abstractmethod")}, "decorator abstractmethod"),
         ({"maps": MAPS + "A = 1\nB = 2\n"}, ""),
         ({"streets": STREETS + "class New(ValueError):\n    x = 1\n"}, ""),
     ],
@@ -498,6 +594,16 @@ def test_another_order_is_not_followed(one: str, other: str, tmp_path: Path) -> 
     assert "in another order" in unsure(changed)
 
 
+@pytest.mark.parametrize(
+    "definition", ["def f(n=A): pass\n", "@hook\ndef f(): pass\n", "class New(Street): pass\n"]
+)
+def test_what_is_defined_by_other_code_may_not_move(definition: str, tmp_path: Path) -> None:
+    """Its defaults, decorators and bases are looked at when it is defined."""
+    one, other = f"A = 1\n{definition}A = 2\n", f"A = 1\nA = 2\n{definition}"
+    changed = between(tmp_path, {"maps": MAPS + one}, maps=MAPS + other)
+    assert "in another order" in unsure(changed)
+
+
 def test_functions_and_imports_may_move(tmp_path: Path) -> None:
     moved = "def f(): pass\nimport os\n", "import os\ndef f(): pass\n"
     changed = between(tmp_path, {"maps": MAPS + moved[0]}, maps=MAPS + moved[1])
@@ -621,6 +727,14 @@ def test_links_and_missing_submodules_are_not_followed(tmp_path: Path) -> None:
 def test_only_what_nothing_reads_makes_no_difference(file: str, same: bool, tmp_path: Path) -> None:
     base, head = written(tmp_path / "base"), written(tmp_path / "head", **{file: "New."})
     assert same_code(base, head, suites=True) is same
+
+
+def test_files_of_editors_count_if_python_names_them(tmp_path: Path) -> None:
+    reads = {"speed/reads.py": "HERE = open('.editorconfig'), 'https://api.github.com'\n"}
+    base = written(tmp_path / "base", **reads)
+    for name, same in ((".editorconfig", False), (".github/test.yml", True)):
+        head = written(tmp_path / name[1:4], **reads, **{name: "New."})
+        assert same_code(base, head, suites=True) is same
 
 
 @pytest.mark.parametrize(

@@ -601,14 +601,15 @@ def test_a_file_more_does_not_count_if_packages_are_looked_for_beside_it(tmp_pat
 
 def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
     calls = [
-        "sum(1 for _ in pkgutil.iter_modules(town.__path__))",
         "os.listdir(town.__path__[0])",
         "list(pathlib.Path(town.__path__[0]).glob('*.py'))",
         "[list(entries[1:3]) for entries in os.fwalk(town.__path__[0])]",
         "list(pathlib.Path(town.__path__[0]).parent.iterdir())",
+        "sum(1 for _ in pkgutil.iter_modules(town.__path__))",  # is known by its name
     ]
     before = "import os, pathlib, pkgutil\nimport town\n"
-    *listed, other = each(tmp_path, before, calls, {"src/town/harbour.py": ""}).values()
+    *listed, other, modules = each(tmp_path, before, calls, {"src/town/harbour.py": ""}).values()
+    assert modules == "runs what changed in src/town/harbour.py"
     assert set(listed) == {"lists the folder of src/town/harbour.py, which changed"}
     assert other == ""
 
@@ -716,7 +717,7 @@ def test_what_others_may_run_is_not_untouched(tmp_path: Path) -> None:
         ("threading.settrace(None)", "something else traces what is run"),
         ("_thread.start_new_thread(int, ())", "starts threads that cannot be watched"),
         ("INTERPRETERS.destroy(INTERPRETERS.create())", "runs another interpreter"),
-        ("streets.stand.__code__.replace(co_name='x')", "makes functions that cannot be"),
+        ("compile('1', 'x', 'eval').replace(co_name='x')", "makes functions that cannot be"),
     ],
 )
 def test_what_hides_is_not_untouched(call: str, why: str, tmp_path: Path) -> None:
@@ -757,3 +758,83 @@ def test_what_hides_is_not_untouched(call: str, why: str, tmp_path: Path) -> Non
 def test_so_is_what_hid_before(tests: str, why: str, tmp_path: Path) -> None:
     text = f"import multiprocessing, subprocess, sys\nimport pytest\n\n{tests}"
     assert why in touched(tmp_path, text, WALK)["test_it"]
+
+
+# --- what modules do while they are imported ------------------------------------------------------
+
+REGISTER = """
+class Register:
+    size = 0
+    def keys(self, more):
+        self.size += more
+    def __rshift__(self, more):
+        self.size += more
+    def __init_subclass__(cls):
+        Register.size += 1
+
+class PlainError(Exception):
+    def __init_subclass__(cls):
+        Register.size += 1
+
+def add(more):
+    Register.size += more
+
+KEPT = Register()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A = KEPT.keys(1)", "A = KEPT.keys(2)"),
+        ("A = KEPT >> 1", "A = KEPT >> 2"),
+        ("A = sorted([1], key=add)", "A = sorted([1, 2], key=add)"),
+        ("@KEPT.keys(1)\ndef f(): pass", "@KEPT.keys(2)\ndef f(): pass"),
+        ("A = 1", "A = 1\nclass NewError(PlainError): pass"),
+    ],
+)
+def test_changed_code_that_calls_others_as_it_is_imported_cannot_be_followed(
+    before: str, after: str, tmp_path: Path
+) -> None:
+    tests = "from town import shops, streets\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n"
+    register = {"src/town/register.py": REGISTER.replace("self.size += more", "return lambda f: f")}
+    shops = "from .register import KEPT, PlainError, add\n\n{}\n"
+    base = {**register, "src/town/shops.py": shops.format(before)}
+    head = {"src/town/shops.py": shops.format(after)}
+    why = touched(tmp_path, tests, head, base)["test_it"]
+    assert why.startswith("src/town/shops.py calls ")
+
+
+def test_changed_bodies_are_followed_whatever_decorates_them(tmp_path: Path) -> None:
+    shops = "from .register import KEPT\n\n@KEPT.keys(1)\ndef f():\n    return {}\n"
+    register = REGISTER.replace("self.size += more", "return lambda f: f")
+    base = {"src/town/register.py": register, "src/town/shops.py": shops.format(1)}
+    tests = "from town import shops, streets\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n"
+    head = {"src/town/shops.py": shops.format(2)}
+    assert touched(tmp_path, tests, head, base) == {"test_it": ""}
+
+
+@pytest.mark.parametrize("fails", ["import no_such_module", "raise ImportError"])
+def test_a_module_that_only_one_version_can_import_decides_what_others_do(
+    fails: str, tmp_path: Path
+) -> None:
+    shops = "F = 0\ntry:\n    from . import fast\n    F = 1\nexcept ImportError:\n    pass\n"
+    base = {"src/town/shops.py": shops, "src/town/fast.py": "A = 1\n"}
+    tests = "from town import shops, streets\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n"
+    why = touched(tmp_path, tests, {"src/town/fast.py": f"A = 1\n{fails}\n"}, base)["test_it"]
+    assert why.startswith("only one version can import src/town/fast.py")
+
+
+def test_a_new_module_counts_if_it_is_imported_by_a_computed_name(tmp_path: Path) -> None:
+    shops = """
+from importlib import import_module as load
+F = 0
+try:
+    load("fast town"[5:] + ".fa" + "st")
+    F = 1
+except ImportError:
+    pass
+"""
+    tests = "from town import shops, streets\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n"
+    answers = touched(tmp_path, tests, {"src/town/fast.py": ""}, {"src/town/shops.py": shops})
+    assert "imports src/town/fast.py, which only one version has, by a comp" in answers["test_it"]

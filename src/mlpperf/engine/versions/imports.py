@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from .sources import IMPORTING, UNREADABLE, last_name, outlined, parsed
+from .known_names import IMPORTING
+from .sources import UNREADABLE, last_name, outlined, parsed
 
 # Calls that read files: all data of the project may then be read.
 READING = {"open", "read_text", "read_bytes", "iterdir", "glob", "rglob", "listdir", "scandir"}

@@ -6,10 +6,11 @@ rest, whose name is empty. What only binds new names is put into every text that
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .sources import Lines, Outline, Part, outlined, signature_and_stores
+from .sources import Function, Lines, Outline, Part, code_of, outlined, parsed
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def module_diff(base: bytes, head: bytes) -> ModuleDiff:
         lines[named] = part.lines[0]
         mentions[named] = _plain(other.mentions), _plain(part.mentions)
         (old, gone), (new, come) = (
-            signature_and_stores(text[p.lines[0] - 1 : p.lines[1]])
+            _signature_and_stores(text[p.lines[0] - 1 : p.lines[1]])
             for text, p in zip(texts, (other, part), strict=True)
         )
         stored |= gone | come
@@ -123,9 +124,22 @@ def module_diff(base: bytes, head: bytes) -> ModuleDiff:
     )
 
 
+def _signature_and_stores(source: Sequence[bytes]) -> tuple[str, set[str]]:
+    """The parameters of the function whose lines these are, and the attributes that it assigns."""
+    text = b"\n".join(source)
+    if text[:1].isspace():
+        text = b"if 1:\n" + text
+    every = list(ast.walk(parsed(text)))
+    node = next(node for node in every if isinstance(node, Function))
+    stores = {
+        n.attr for n in every if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
+    }
+    return code_of(node.args), stores
+
+
 def _plain(names: Collection[str]) -> frozenset[str]:
     """Variables and attributes without the signs that tell them apart; no words in strings."""
-    return frozenset(name.lstrip(".^*?") for name in names if name[0] != "'") - {""}
+    return frozenset(name.lstrip(".^=*?%") for name in names if name[0] != "'") - {""}
 
 
 class _Rest:

@@ -6,7 +6,6 @@ Nothing in here is recursive: a source may be nested deeper than the interpreter
 from __future__ import annotations
 
 import ast
-import builtins
 import re
 import sys
 import warnings
@@ -16,39 +15,21 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeGuard
 
+from .known_names import (
+    ANY,
+    ATTRIBUTE,
+    BUILTIN,
+    GIVING,
+    IMPLICIT,
+    PLAIN_BASES,
+    WRAPPING,
+)
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Lines = tuple[int, int]  # the first and the last
 Key = tuple[str, str, int]
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # raised by parsing
-
-# Calls that may run any module: its name need not be in the text.
-IMPORTING = {"import_module", "__import__", "exec", "eval", "iter_modules", "walk_packages"}
-IMPORTING |= {"entry_points", "run_path", "run_module", "spec_from_file_location", "load_module"}
-IMPORTING |= {"get_data", "exec_module"}
-# Names that give access to a name without mentioning it: to any, or to one of an argument's.
-ANY_NAME = IMPORTING | {"globals", "vars", "locals", "dir", "__dict__", "getmembers"}
-ATTRIBUTE = {"getattr", "hasattr", "setattr", "attrgetter", "methodcaller", "__getattribute__"}
-ANYTHING, ANY_ATTRIBUTE = "*", "?"  # stand for every name that such a call may mean
-ANY = {ANYTHING: ANY_NAME, ANY_ATTRIBUTE: ATTRIBUTE}
-
-# Words of code that is run as a class is made, and may count or register what is in it.
-MAKING = {"__init_subclass__", "metaclass", "__prepare__", "__set_name__"}
-# Bases that ignore the annotations of a class, and register it nowhere.
-PLAIN_BASES = {*dir(builtins), "ABC", "Generic", "Protocol", "NamedTuple", "TypedDict", "Enum"}
-# Decorators that only wrap a function, and calls that only return a value.
-WRAPPING = {"property", "staticmethod", "classmethod", "cached_property", "cache", "lru_cache"}
-WRAPPING |= {"wraps", "contextmanager", "asynccontextmanager", "overload", "override", "final"}
-WRAPPING |= {"abstractmethod", "setter", "getter", "deleter", "dataclass", "total_ordering"}
-GIVING = {"abs", "bool", "bytes", "complex", "dict", "divmod", "enumerate", "float", "frozenset"}
-GIVING |= {"int", "len", "list", "max", "min", "object", "ord", "pow", "range", "repr", "reversed"}
-GIVING |= {"round", "set", "slice", "sorted", "str", "sum", "tuple", "zip", "TypeVar", "ParamSpec"}
-GIVING |= {"NewType", "namedtuple", "compile", "getLogger", "Decimal", "Fraction", "field", "cast"}
-GIVING |= {"MappingProxyType", "timedelta", "itemgetter", "partial", "Path", "join", "format"}
-GIVING |= {"OrderedDict", "Counter", "split", "strip", "lower", "upper", "keys", "values", "items"}
-
-# Methods of these names may do anything, such as `set`.
-BUILTIN = {*dir(builtins)} - {"compile", "format"}
 
 
 @dataclass(frozen=True)
@@ -64,10 +45,11 @@ class Part:
     text : its code without comments, docstrings and line numbers; of a class, only the first line.
     top : the code of a function that runs when the function is defined.
     mentions : `name` for a variable, `.name` for an attribute or import, `'name` for a word in a
-        string, `^name` for a module that is imported without a package, `*` for any name, `?` for
-        any name of an argument.
+        string, `^name` for a module that is imported without a package, `=name` for an object that
+        is handed on, `*` for any name, `?` for any name of an argument, `%` for all names.
     binds : the names that it binds.
     opaque : why the effect of a change in it cannot be followed; empty if it can.
+    reads : whether to define the function or class depends on what was run before.
     module : the module of an import, with a dot for every folder up.
     """
 
@@ -80,6 +62,7 @@ class Part:
     mentions: frozenset[str] = frozenset()
     binds: frozenset[str] = frozenset()
     opaque: str = ""
+    reads: bool = False
     module: str = ""
 
 
@@ -155,7 +138,9 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
 
 def _function(node: Function, within: str, trusted: Collection[str]) -> Part:
     top = [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
-    names, opaque = _effect(top, trusted)
+    given = node.args.args + node.args.posonlyargs + node.args.kwonlyargs
+    given += filter(None, (node.args.vararg, node.args.kwarg))
+    names, opaque = _effect([*top, *given, *filter(None, [node.returns])], trusted)
     if unknown := {last_name(one) for one in node.decorator_list}.difference(trusted):
         opaque = f"has the decorator {min(unknown)} on {node.name}"
     types = [node.args, node.returns] if node.decorator_list else []
@@ -164,10 +149,11 @@ def _function(node: Function, within: str, trusted: Collection[str]) -> Part:
         within,
         node.name,
         lines_of(node),
-        top=code_of(top),
+        top=code_of([*top, node.args, node.returns]),
         mentions=mentioned(*node.body, *top, *types, types=bool(types)),
         binds=frozenset({node.name, *names}),
         opaque=opaque,
+        reads=bool(opaque or mentioned(*top[len(node.decorator_list) :])),
     )
 
 
@@ -187,6 +173,7 @@ def _class(node: ast.ClassDef, within: str, trusted: Collection[str]) -> Part:
         mentions=mentioned(*first),
         binds=frozenset({node.name}),
         opaque=opaque,
+        reads=bool(opaque),
     )
 
 
@@ -203,7 +190,7 @@ def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part
             text=f"{module} {alias.name} {bound}",
             mentions=mentioned(ast.ImportFrom(module, [alias], 0)),
             binds=frozenset({bound}),
-            opaque=f"imports everything from {module}" if alias.name == "*" else "",
+            opaque=f"imports everything from {module}" if alias.name == "*" else _implicit({bound}),
             module=module,
         )
 
@@ -217,13 +204,18 @@ def _statement(
         decorators = {last_name(one) for one in owner.decorator_list}
         bases = {last_name(base) for base in owner.bases}
         plain = bases <= PLAIN_BASES - {"NamedTuple", "TypedDict"} and not owner.keywords
-        if plain and not decorators:
+        if plain and not (decorators or opaque):
             return  # an annotation that nothing reads
         types = not (plain and decorators == {"dataclass"})
+    mentions = mentioned(node, types=types)
     if "__all__" in names:  # the names that an import of * binds
-        constants = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
-        names = {str(value) for value in constants}
-    mentions = frozenset() if "__all__" in names else mentioned(node, types=types)
+        listed = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant)}
+        names |= {str(value) for value in listed}
+        mentions = frozenset(name for name in mentions if name[0] != "'")
+        if mentions > {"__all__"}:
+            opaque = opaque or "chooses by other code what an import of * binds"
+    if not within:
+        opaque = opaque or _implicit(names)
     yield Part(
         "statement",
         within,
@@ -233,6 +225,12 @@ def _statement(
         binds=frozenset(names),
         opaque=opaque,
     )
+
+
+def _implicit(names: Collection[str]) -> str:
+    """Why it matters beyond what mentions some names that a module binds these."""
+    implicit = min(IMPLICIT.intersection(names), default="")
+    return implicit and f"binds {implicit}, which Python itself reads"
 
 
 def _trusted(tree: ast.Module) -> set[str]:
@@ -275,11 +273,15 @@ def _effect(nodes: Iterable[ast.AST], trusted: Collection[str]) -> tuple[set[str
                 opaque = opaque or f"imports everything {line}"
         elif isinstance(node, ast.MatchAs | ast.MatchStar | ast.ExceptHandler) and node.name:
             names.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            names.add(node.rest)
         elif isinstance(node, ast.Attribute | ast.Subscript):
             if not isinstance(node.ctx, ast.Load):
                 opaque = opaque or f"assigns to what others hold {line}"
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            trusted = ()  # what it gives is not used: it is called for what it does
+        elif isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
+            trusted = ()  # what it gives is not used: it is there for what it does
+            if not isinstance(node.value, ast.Call):
+                opaque = opaque or f"evaluates an expression {line}"
         elif isinstance(node, ast.Call):
             called = last_name(node.func)
             is_method = isinstance(node.func, ast.Attribute) and called in BUILTIN
@@ -325,19 +327,6 @@ def lines_of(node: ast.stmt) -> Lines:
     return first, node.end_lineno or node.lineno
 
 
-def signature_and_stores(source: Sequence[bytes]) -> tuple[str, set[str]]:
-    """The parameters of the function whose lines these are, and the attributes that it assigns."""
-    text = b"\n".join(source)
-    if text[:1].isspace():
-        text = b"if 1:\n" + text
-    every = list(ast.walk(parsed(text)))
-    node = next(node for node in every if isinstance(node, Function))
-    stores = {
-        n.attr for n in every if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
-    }
-    return code_of(node.args), stores
-
-
 def code_of(what: object) -> str:
     """The code of a node or a list of nodes, without line numbers and docstrings."""
     words: list[str] = []
@@ -359,20 +348,26 @@ def code_of(what: object) -> str:
 def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
     """The names in some nodes, as `Part.mentions` has them; those in annotations for `types`."""
     names, left = set[str](), [node for node in nodes if node]
+    used: set[int] = set()  # what is called, or has an attribute taken of it
     while left:
         node = left.pop()
         asked: ast.AST | None = None
+        if isinstance(node, ast.Attribute | ast.Call):
+            used.add(id(node.value if isinstance(node, ast.Attribute) else node.func))
         if isinstance(node, ast.Name | ast.Attribute):
             name = last_name(node)
             names.add(name if isinstance(node, ast.Name) else f".{name}")
+            if id(node) not in used and isinstance(node.ctx, ast.Load):
+                names.add(f"={name}")
             names |= {sign for sign, signed in ANY.items() if name in signed}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             if re.fullmatch(r"[\w.:/-]+", node.value):  # a name or a path, no sentence
                 names |= {f"'{word}" for word in re.findall(r"\w+", node.value)}
         elif isinstance(node, ast.alias | ast.ImportFrom):
             place = node.name if isinstance(node, ast.alias) else node.module or ""
-            parts = [place.rpartition(".")[2], getattr(node, "asname", None)]
-            names |= {f".{part}" for part in parts if part}
+            last, renamed = place.rpartition(".")[2], getattr(node, "asname", None)
+            names |= {f".{part}" for part in (last, renamed) if part}
+            names |= {f"={last}"} if renamed else set()
         elif isinstance(node, ast.Import):
             whole = [one.name for one in node.names if "." not in one.name and not one.asname]
             names |= {f"^{one}" for one in whole}  # no module's attribute
@@ -384,6 +379,7 @@ def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
             asks = node.func.id in ATTRIBUTE and len(node.args) > 1
             if asks and isinstance(node.args[1], ast.Constant):  # the string names the attribute
                 asked = node.func
+                used.add(id(node.args[0]))
         elif isinstance(node, ast.Expr) and _is_text(node):
             continue
         for name in node._fields:  # ast.iter_child_nodes takes twice as long

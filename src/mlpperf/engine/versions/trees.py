@@ -57,7 +57,8 @@ class Trees:
         """Whether no benchmark can read a file."""
         file, top = Path(name), name.partition("/")[0]
         if top in FORGE:
-            return True
+            quoted = re.compile(rb"[\"'/\\]" + re.escape(top.encode()))
+            return not any(quoted.search(text) for _, _, text in self.python())
         stem = file.name.partition(".")[0]
         if not (file.suffix in PROSE or stem in LICENSES) or file.suffix == ".py":
             return False

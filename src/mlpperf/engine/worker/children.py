@@ -94,3 +94,24 @@ def _is_python(program: str) -> bool:
     except OSError:
         return False
     return first.startswith(b"#!") and b"python" in first
+
+
+def has_children() -> bool:
+    """Whether there is any child of this process, also one that ended but was not waited for."""
+    if not hasattr(os, "waitid"):
+        known = sys.modules.get("multiprocessing")
+        return bool(known and known.active_children())
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def ended_children() -> int:
+    """A number that grows whenever a child of this process has ended."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt

@@ -21,7 +21,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from .asked import folder_of, on_asking
+from .children import ended_children, has_children
 from .origins import is_standard
+from .tops import Tops, is_computed
 
 RUNS = "runs what changed in"
 # How a reason ends that holds for all series: it was found while their suite was loaded.
@@ -62,7 +64,7 @@ class Watch:
 
     Parameters
     ----------
-    effects : what comes of each file that differs, as `Effect` in `compare.diff` has it.
+    effects : what comes of each file that differs, as `versions.following.Effect` has it.
     roots : the folder of each version; files are below it.
 
     Attributes
@@ -79,12 +81,17 @@ class Watch:
         self._folders: dict[str, str] = {}  # which have an entry more in one version
         self._scanned: dict[str, str] = {}  # and those with data: an entry knows its size, too
         self._executed: dict[str, set[str]] = {side: set() for side in roots}
+        tops: dict[str, list[tuple[int, int]]] = {}
         for name, effect in effects.items():
             self._note(name)
             for side, files in effect["lines"].items():
                 for file, lines in files.items() if side in roots else ():
                     there = self._lines.setdefault(self._real(side, file), [])
                     there += [(first, last, name) for first, last in lines]
+            for side, files in effect["tops"].items():
+                for file, places in files.items() if side in roots else ():
+                    tops.setdefault(self._real(side, file), []).extend(map(tuple, places))
+        self._tops = Tops(tops, self._roots, self._real_path)
         self._names = {os.path.basename(file) for file in self._files}  # noqa: PTH119
         # Not by the code objects: those of two versions are equal, whatever their files.
         self._known: dict[tuple[str, int, str], frozenset[str]] = {}
@@ -92,7 +99,7 @@ class Watch:
         self._ran: set[str] = set()
         self._loading, self._excused, self._beats = True, False, 0
         self._calls_c = False
-        self._children = _ended_children()
+        self._children = ended_children()
         if threading.active_count() > 1:
             self._blind = "threads were there before it could be watched"
         for name in THREADS:
@@ -140,6 +147,9 @@ class Watch:
     def _real(self, side: str, name: str) -> str:
         return os.path.realpath(os.path.join(self._roots[side], name))  # noqa: PTH118
 
+    def _is_one_sided(self, name: str) -> bool:
+        return not all(os.path.lexists(self._real(side, name)) for side in self._roots)
+
     def _real_path(self, file: str) -> str:
         """The real path of the file of some code; links are followed once for all its functions."""
         real = self._paths.get(file)
@@ -147,24 +157,28 @@ class Watch:
             real = self._paths[file] = os.path.realpath(file)
         return real
 
-    def _look(self, frame: FrameType, event: str, _: Any) -> None:
-        """A function begins; its lines are of no interest."""
+    def _look(self, frame: FrameType, event: str, _: Any) -> Any:
+        """A function begins; its lines are of no interest. Of a module, it is noted how it ends."""
         code = frame.f_code
+        if code.co_name == "<module>":
+            return self._tops.begin(frame)
         place = code.co_filename, code.co_firstlineno, code.co_name
         changed = self._known.get(place)
         if changed is None:
             if code is _beat.__code__:
                 self._beats += 1
-                return
+                return None
             lines = self._lines.get(self._real_path(code.co_filename), ())
             names = {name for first, last, name in lines if first <= place[1] <= last}
-            changed = frozenset(names if code.co_name != "<module>" else ())
-            self._known[place] = changed
+            changed = self._known[place] = frozenset(names)
         if changed:
             outer = frame.f_back.f_code if frame.f_back else None
             of_import = outer and (outer.co_name, outer.co_filename) == ("<module>", place[0])
             if not (of_import and code.co_name[0] == "<" and code.co_name != "<lambda>"):
                 self._ran |= changed
+        elif self._tops.running and (why := self._tops.why(frame)):
+            self._blind = self._blind or why
+        return None
 
     def _audit(self, event: str, given: tuple[Any, ...]) -> None:
         if event == "object.__getattr__":  # most are: each look at a frame for its code
@@ -196,7 +210,11 @@ class Watch:
         place = os.path.realpath(code.co_filename)
         for side, root in self._roots.items():
             if place.startswith(root + os.sep) or place in self._files:
-                self._executed[side].add(self._files.get(place) or os.path.relpath(place, root))
+                name = self._files.get(place) or os.path.relpath(place, root)
+                self._executed[side].add(name)
+                added = name in self._effects and self._is_one_sided(name)
+                if added and is_computed(sys._getframe(2)):
+                    self._blind = f"imports {name}, which only one version has, by a computed name"
             elif os.path.basename(place) in self._names:  # noqa: PTH119
                 self._audit_elsewhere(place)
         if place in self._files:
@@ -264,8 +282,7 @@ class Watch:
             outer = outer_file(sys._getframe(2))[0]
             if not name or outer.startswith(HERE) or BY_PYTEST in outer:
                 return
-            in_both = all(os.path.lexists(self._real(side, name)) for side in self._roots)
-            if not (name.endswith(".py") and in_both):  # as `inspect` asks of modules
+            if not name.endswith(".py") or self._is_one_sided(name):  # as `inspect` asks of modules
                 self._seen = f"asks about {name}, which changed"
         except Exception as reason:
             self._blind = f"watching it failed: {reason!r}"
@@ -303,6 +320,9 @@ class Watch:
             one, other = self._executed.values()
             if only := (one ^ other) - changed:
                 self._blind = self._blind or f"only one version imports {min(only)}"
+            ended, ends = (self._tops.failed[side] for side in self._executed)
+            if only := ended ^ ends:
+                self._blind = self._blind or f"only one version can import {min(only)}"
         self._loading, self.imported = False, ""
         why = self.why
         return why and f"{why}{WHEN_LOADED}"
@@ -311,7 +331,7 @@ class Watch:
         """Watch as if nothing had been run yet."""
         self._ran.clear()
         self._seen = self.imported = ""
-        self._children = _ended_children()
+        self._children = ended_children()
 
     def __enter__(self) -> None:
         """Begin to watch the main thread."""
@@ -327,7 +347,7 @@ class Watch:
         sys.settrace(None)
         threading.settrace(self._look)
         excused = self._loading and self._excused
-        if _has_children() or (not excused and _ended_children() != self._children):
+        if has_children() or (not excused and ended_children() != self._children):
             self._seen = self._seen or "has another process"
         if loaded := COMPILERS & sys.modules.keys():
             self._blind = self._blind or f"{min(loaded)} compiles functions, and hides them"
@@ -361,24 +381,3 @@ def _reads_files(item: tuple[str, Any]) -> str:
     native = file.endswith((".so", ".pyd")) and "__mypyc" not in file
     known = is_standard(file) or name in OPEN_BY_PYTHON
     return name if name in STANDARD_READERS or (native and not known) else ""
-
-
-def _has_children() -> bool:
-    """Whether there is any child of this process, also one that ended but was not waited for."""
-    if not hasattr(os, "waitid"):
-        known = sys.modules.get("multiprocessing")
-        return bool(known and known.active_children())
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def _ended_children() -> int:
-    """A number that grows whenever a child of this process has ended."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt

@@ -1,0 +1,304 @@
+"""Follows the differences of a file to all functions that they change."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from .known_names import (
+    ANNOTATIONS,
+    ANY_ATTRIBUTE,
+    ANY_NAME,
+    ANYTHING,
+    CALLING,
+    CODE,
+    DOCSTRINGS,
+    IMPORTING,
+    LISTING,
+    MAKING,
+    OUTSIDE,
+    RUN,
+    SUBCLASSES,
+    TELLING,
+)
+from .layout import PACKAGES
+from .sources import UNREADABLE, Lines, Outline, Part, outlined
+from .trees import Trees, words_of
+
+MOST_READ = 10_000_000  # bytes of both versions: half a minute or more
+
+
+@dataclass
+class Effect:
+    """What a file that differs changes.
+
+    Attributes
+    ----------
+    lines : for each version (base, head) and file, the lines of the changed functions.
+    tops : likewise, of the code that differs and is run when a module is imported.
+    unsure : files with an effect that cannot be followed once they run, and why.
+    elsewhere : something else than the bodies of functions changed: a decorator, a constant, data.
+    data : whether the file is read rather than run.
+    named : for data, whether Python code names files of its kind.
+    """
+
+    lines: dict[str, dict[str, list[Lines]]] = field(
+        default_factory=lambda: {"base": {}, "head": {}}
+    )
+    tops: dict[str, dict[str, list[Lines]]] = field(
+        default_factory=lambda: {"base": {}, "head": {}}
+    )
+    unsure: dict[str, str] = field(default_factory=dict)
+    elsewhere: bool = False
+    data: bool = False
+    named: bool = False
+
+    def add(self, side: str, file: str, part: Part, at_top: bool = False) -> None:
+        """Add the lines of a changed function, or of what is run `at_top`."""
+        there = self.lines[side].setdefault(file, [])
+        if part.lines not in there:
+            there.append(part.lines)
+        if at_top:
+            self.add_top(side, file, part)
+
+    def add_top(self, side: str, file: str, part: Part) -> None:
+        """Add the lines of what is run when a module is imported."""
+        self.tops[side].setdefault(file, []).append(part.lines)
+
+
+class Followed:
+    """Follows the differences of a file to all functions that they change."""
+
+    def __init__(self, name: str, both: Trees, names: Iterable[str]) -> None:
+        self._name, self._both = name, both
+        self.effect = Effect()
+        self._here: dict[str, set[str]] = {name: set()}  # names with a changed value, by file
+        self._names = set(names)  # all of them: other files may import them
+        self._strings: set[str] = set()  # names that were added or removed
+        self._added: set[str] = set()  # likewise, of functions
+        self._bare: dict[str, set[str]] = {}  # names of changed modules, by the file with them
+        one_sided = len(both.texts(name)) < 2
+        self._module = set[str]()  # how others mention it, if only one version has this module
+        if name.endswith(".py"):
+            self._module = {f"{sign}{_module(name)}" for sign in ".'^"} if one_sided else set()
+            self._compare()
+        else:
+            self.effect.data = True
+            suffix = Path(name).suffix[1:]
+            self.effect.named = not suffix or both.mentions({suffix})
+            self._strings |= set(re.findall(r"\w+", Path(name).stem)) if one_sided else set()
+        if self._names or self._strings or self._module:
+            self._spread()
+        effect = self.effect
+        values = self._names - DOCSTRINGS - CODE - self._added
+        effect.elsewhere |= bool(values or effect.unsure or effect.data)
+
+    def _unsure(self, name: str, why: str) -> None:
+        self.effect.unsure.setdefault(name, f"{name.removeprefix(f'{PACKAGES}/')} {why}")
+
+    def _bind(self, name: str, names: Iterable[str]) -> None:
+        self._here.setdefault(name, set()).update(names)
+        self._names.update(names)
+
+    def _compare(self) -> None:
+        """Compare the two versions of a module; a missing one is empty."""
+        name, texts = self._name, self._both.texts(self._name)
+        try:
+            sides = {side: outlined(texts.get(side, b"")) for side in ("base", "head")}
+        except UNREADABLE as reason:
+            self._unsure(name, f"cannot be read ({type(reason).__name__})")
+            return
+        self._bind(name, CODE)
+        for kind, names in (("docs", DOCSTRINGS), ("types", ANNOTATIONS)):
+            if len({tuple(getattr(outline, kind)) for outline in sides.values()}) > 1:
+                self._bind(name, names)
+        new = self._classes(sides)
+        self._functions(sides, new)
+        self._statements(sides, new)
+
+    def _functions(self, sides: Mapping[str, Outline], new: set[str]) -> None:
+        keyed = {side: outline.keyed("function") for side, outline in sides.items()}
+        for side, other in (("base", "head"), ("head", "base")):
+            for key, part in keyed[side].items():
+                theirs = keyed[other].get(key)
+                if theirs and theirs.text == part.text:
+                    continue
+                at_top = theirs is None or theirs.top != part.top
+                self.effect.add(side, self._name, part, at_top)
+                if at_top:
+                    more = CALLING if theirs else set()
+                    self._bind(self._name, (part.binds - {part.name}) | more)
+                if theirs is None:
+                    self._strings.add(part.name)
+                    if not part.within:
+                        self._bind(self._name, {part.name})
+                        self._added.add(part.name)
+                elif at_top:
+                    self.effect.elsewhere = True
+                why = part.opaque or (self._both.mentions(MAKING) and sides[side].around(part))
+                if theirs is None and part.within and part.within not in new:
+                    why = why or self._told_apart(part)
+                if why and at_top:
+                    self._unsure(self._name, why)
+
+    def _told_apart(self, part: Part) -> str:
+        """Why it may matter that a class has a method, although that is not run."""
+        special = part.name.startswith("__") and part.name not in RUN
+        if special or self._both.mentions(TELLING):
+            return f"has the method {part.within}{part.name} in one version only"
+        return ""
+
+    def _classes(self, sides: Mapping[str, Outline]) -> set[str]:
+        """Compare the classes; the result are those that only one version has."""
+        one, other = (outline.keyed("class") for outline in sides.values())
+        new = set()
+        for key in one.keys() | other.keys():
+            if key in one and key in other:
+                if one[key].text != other[key].text:
+                    self._unsure(self._name, "has a class with other bases or decorators")
+                continue
+            part = one.get(key) or other[key]
+            new.add(f"{part.within}{part.name}.")
+            self._bind(self._name, {*part.binds, SUBCLASSES})
+            side = "base" if key in one else "head"
+            self.effect.add_top(side, self._name, part)
+            if part.opaque:
+                self._unsure(self._name, part.opaque)
+        return new
+
+    def _statements(self, sides: Mapping[str, Outline], new: set[str]) -> None:
+        """Compare statements and imports, and the order of those in both versions."""
+        name = self._name
+        counts = {
+            side: Counter((p.within, p.text) for p in o.parts if p.kind in ("statement", "import"))
+            for side, o in sides.items()
+        }
+        order: dict[str, list[str]] = {}
+        for side, other in (("base", "head"), ("head", "base")):
+            only = counts[side] - counts[other]
+            binders = Counter(n for p in sides[side].parts if not p.within for n in p.binds)
+            order[side] = []
+            for part in sides[side].parts:
+                again = any(binders[one] > 1 for one in part.binds) and not part.within
+                if part.kind in ("function", "class"):
+                    if (again or part.reads) and part.within not in new:
+                        order[side].append(f"{part.kind} {part.within}{part.name}")
+                elif (part.within, part.text) not in only:
+                    if part.kind == "statement" or again or self._is_own(part):
+                        order[side].append(f"{part.within} {part.text}")
+                elif part.within in new:
+                    if part.opaque:
+                        self._unsure(name, part.opaque)
+                else:
+                    self._bind(name, part.binds)
+                    at_top = part.kind == "statement"
+                    self.effect.add(side, name, part, at_top)  # lambdas and the like
+                    if part.module == "__future__" and len(self._both.texts(name)) > 1:
+                        self._unsure(name, "is compiled in another way")
+                    if part.opaque or part.within:
+                        why = part.opaque or f"changed in the class {part.within[:-1]}"
+                        self._unsure(name, why)
+        common = set(order["base"]) & set(order["head"])
+        one, two = ([text for text in texts if text in common] for texts in order.values())
+        if one != two:
+            self._unsure(name, "does the same in another order")
+
+    @cached_property
+    def _own(self) -> set[str]:
+        """The names of all files and folders, with and without `.py`."""
+        own = {part for t in self._both.trees.values() for n in t for part in Path(n).parts}
+        return own | {Path(part).stem for part in own if part.endswith(".py")}
+
+    def _is_own(self, part: Part) -> bool:
+        """Whether it imports a module of the project, which may change others."""
+        return part.module.startswith(".") or part.module.partition(".")[0] in self._own
+
+    def _spread(self) -> None:
+        """Find the functions that mention one of the names, or a name whose value depends on it."""
+        direct = self._names - self._added
+        anything = bool(direct - OUTSIDE or self._module)
+        loose = {f".{one}" for one in direct} | {f"'{one}" for one in direct | self._strings}
+        loose |= {ANYTHING} if anything else set()
+        loose |= {LISTING} if self._strings else set()
+        before = -1
+        while (now := sum(map(len, (self._names, *self._here.values())))) > before:
+            before = now
+            # A file that imports a module with one of the names can access it in more ways.
+            holders = {self._name, *(name for name, here in self._here.items() if here)}
+            modules = {_module(name) for name in holders}
+            tight = {f"{sign}{one}" for one in self._names - direct for sign in ".'"}
+            tight |= {ANY_ATTRIBUTE} if anything or self._strings else set()
+            wanted = direct | self._strings | modules | self._added
+            wanted |= ANY_NAME if anything or self._strings else set()
+            read = 0
+            for side, name, text in self._both.python():
+                if words_of(text).isdisjoint(wanted):
+                    continue
+                if (read := read + len(text)) > MOST_READ:
+                    self._unsure(self._name, "is mentioned in more Python than can be followed")
+                    return
+                try:
+                    outline = outlined(text, compared=False)
+                except UNREADABLE as reason:
+                    self._unsure(name, f"cannot be read ({type(reason).__name__})")
+                    continue
+                for part in outline.parts:
+                    if part.kind == "import":
+                        self._import(name, part, modules)
+                has = name in holders or not words_of(text).isdisjoint(IMPORTING)
+                has = has or any({f".{one}", f"^{one}"} & outline.mentions for one in modules)
+                tokens = loose | self._here.get(name, set()) | (tight if has else set())
+                tokens |= self._bare.get(name, set()) if anything else set()
+                lost = self._module | {ANYTHING} if self._module else set()
+                handed = {f"={one}" for one in modules} if anything else set()
+                for part in outline.parts if (tokens | lost | handed) & outline.mentions else ():
+                    mentions = tokens & part.mentions if part.kind != "import" else set()
+                    if part.kind == "statement" and self._module & part.mentions:
+                        mentions = self._module
+                    # Whoever gets a module may look for any name.
+                    mentions |= {m for m in handed & part.mentions if f".{m[1:]}" in part.mentions}
+                    # Only a function can get a module as an argument without importing it.
+                    far = {ANYTHING, LISTING}
+                    if mentions - (set() if has or part.kind == "function" else far):
+                        self._affect(side, name, part)
+                        if mentions & lost:
+                            self.effect.data = True  # it matters whether it is run or not
+
+    def _import(self, name: str, part: Part, modules: set[str]) -> None:
+        """Bind the names that a file imports from a module with one of the names."""
+        if self._is_own(part):
+            last = part.module.rpartition(".")[2]
+            if part.name == "*" and (last in modules or not last):
+                self._bind(name, self._names)
+            elif part.name in self._names:
+                self._bind(name, part.binds)
+            if (part.name or last) in modules:
+                self._bare.setdefault(name, set()).update(f"={one}" for one in (*part.binds, last))
+        elif self._names & OUTSIDE & {part.name, part.module.rpartition(".")[2]}:
+            self._bind(name, part.binds)
+
+    def _affect(self, side: str, name: str, part: Part) -> None:
+        """Count a part that mentions one of the names as changed."""
+        here = self._here.get(name, set())
+        if part.kind == "function":
+            self.effect.add(side, name, part)
+            if part.opaque and any(f"'{one}'" in part.top for one in here | self._names):
+                self._unsure(name, f"uses what changed, and {part.opaque}")
+        elif part.kind == "class":
+            self._unsure(name, "has a class that is made of what changed")
+        elif part.within:
+            self._unsure(name, f"uses what changed in the class {part.within[:-1]}")
+        else:
+            self._bind(name, part.binds)
+            self.effect.add(side, name, part, at_top=True)
+            if part.opaque:
+                self._unsure(name, f"uses what changed, and {part.opaque}")
+
+
+def _module(name: str) -> str:
+    """The last part of the name by which a file is imported."""
+    return Path(name.removesuffix("/__init__.py")).stem

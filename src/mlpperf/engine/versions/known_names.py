@@ -1,0 +1,57 @@
+"""Names whose meaning is known: what code with them can reach, reads, does or leaves alone."""
+
+from __future__ import annotations
+
+import builtins
+
+# Calls that may run any module: its name need not be in the text.
+IMPORTING = {"import_module", "__import__", "exec", "eval", "iter_modules", "walk_packages"}
+IMPORTING |= {"entry_points", "run_path", "run_module", "spec_from_file_location", "load_module"}
+IMPORTING |= {"get_data", "exec_module", "find_spec", "locate", "resolve_name", "import_string"}
+IMPORTING |= {"timeit", "testmod", "testfile", "runsource", "runctx"}
+# Names that give access to a name without mentioning it: to any, or to one of an argument's.
+LISTED = {"globals", "vars", "locals", "dir", "__dict__", "getmembers"}
+ANY_NAME = IMPORTING | LISTED | {"modules", "f_globals", "f_locals", "__globals__", "get_objects"}
+ATTRIBUTE = {"getattr", "hasattr", "setattr", "attrgetter", "methodcaller", "__getattribute__"}
+# Stand for every name that such a call may mean.
+ANYTHING, ANY_ATTRIBUTE, LISTING = "*", "?", "%"
+ANY = {ANYTHING: ANY_NAME, ANY_ATTRIBUTE: ATTRIBUTE, LISTING: LISTED}
+
+# Words of code that is run as a class is made, and may count or register what is in it.
+MAKING = {"__init_subclass__", "metaclass", "__prepare__", "__set_name__"}
+# Bases that ignore the annotations of a class, and register it nowhere.
+PLAIN_BASES = {*dir(builtins), "ABC", "Generic", "Protocol", "NamedTuple", "TypedDict", "Enum"}
+# Decorators that only wrap a function, and calls that only return a value.
+WRAPPING = {"property", "staticmethod", "classmethod", "cached_property", "cache", "lru_cache"}
+WRAPPING |= {"wraps", "contextmanager", "asynccontextmanager", "overload", "override", "final"}
+WRAPPING |= {"setter", "getter", "deleter", "dataclass", "total_ordering"}
+GIVING = {"abs", "bool", "bytes", "complex", "dict", "divmod", "enumerate", "float", "frozenset"}
+GIVING |= {"int", "len", "list", "max", "min", "object", "ord", "pow", "range", "repr", "reversed"}
+GIVING |= {"round", "set", "slice", "sorted", "str", "sum", "tuple", "zip", "TypeVar", "ParamSpec"}
+GIVING |= {"NewType", "namedtuple", "compile", "getLogger", "Decimal", "Fraction", "field", "cast"}
+GIVING |= {"MappingProxyType", "timedelta", "itemgetter", "partial", "Path", "join", "format"}
+GIVING |= {"OrderedDict", "Counter", "split", "strip", "lower", "upper", "keys", "values", "items"}
+
+# Names of a module that are read without being mentioned.
+IMPLICIT = {"__getattr__", "__dir__", "__path__", "__builtins__", "__class__", "__package__"}
+
+# Methods of these names may do anything, such as `set`.
+BUILTIN = {*dir(builtins)} - {"compile", "format"}
+
+# Names by which code reads docstrings, annotations, how a function is called, and its code.
+DOCSTRINGS = {"__doc__", "getdoc", "render_doc", "help", "run_docstring_examples", "DocTestFinder"}
+ANNOTATIONS = {"__annotations__", "__annotate__", "get_annotations", "get_type_hints", "signature"}
+ANNOTATIONS |= {"getfullargspec"}
+CALLING = ANNOTATIONS | {"__defaults__", "__kwdefaults__", "Signature", "getcallargs"}
+CODE = {"__code__", "getsource", "getsourcelines", "dis", "Bytecode", "get_instructions"}
+CODE |= {"f_lineno", "tb_lineno", "getframeinfo", "findsource"}
+# Modules that give the version of an installed project.
+METADATA = {"metadata", "importlib_metadata", "pkg_resources"}
+SUBCLASSES = "__subclasses__"
+OUTSIDE = DOCSTRINGS | CALLING | CODE | METADATA | {SUBCLASSES}
+# Words of code that tells objects apart by the methods that they have.
+TELLING = {"runtime_checkable", "__subclasshook__"}
+# Special methods that are run wherever it matters that a class has them.
+RUN = {"__init__", "__new__", "__post_init__", "__del__", "__repr__", "__str__", "__format__"}
+RUN |= {"__getattr__", "__getattribute__", "__setattr__", "__delattr__", "__set_name__"}
+RUN |= {"__init_subclass__", "__missing__", "__bool__", "__reduce__", "__enter__", "__exit__"}
