@@ -18,6 +18,7 @@ from .known_names import (
     CODE,
     DOCSTRINGS,
     IMPORTING,
+    LINES,
     LISTING,
     MAKING,
     OUTSIDE,
@@ -94,7 +95,7 @@ class Followed:
         if self._names or self._strings or self._module:
             self._spread()
         effect = self.effect
-        values = self._names - DOCSTRINGS - CODE - self._added
+        values = self._names - DOCSTRINGS - CODE - LINES - self._added
         effect.elsewhere |= bool(values or effect.unsure or effect.data)
 
     def _unsure(self, name: str, why: str) -> None:
@@ -112,7 +113,7 @@ class Followed:
         except UNREADABLE as reason:
             self._unsure(name, f"cannot be read ({type(reason).__name__})")
             return
-        self._bind(name, CODE)
+        self._bind(name, LINES)
         for kind, names in (("docs", DOCSTRINGS), ("types", ANNOTATIONS)):
             if len({tuple(getattr(outline, kind)) for outline in sides.values()}) > 1:
                 self._bind(name, names)
@@ -129,6 +130,7 @@ class Followed:
                     continue
                 at_top = theirs is None or theirs.top != part.top
                 self.effect.add(side, self._name, part, at_top)
+                self._bind(self._name, CODE if theirs else ())
                 if at_top:
                     more = CALLING if theirs else set()
                     self._bind(self._name, (part.binds - {part.name}) | more)
@@ -223,7 +225,9 @@ class Followed:
         anything = bool(direct - OUTSIDE or self._module)
         loose = {f".{one}" for one in direct} | {f"'{one}" for one in direct | self._strings}
         loose |= {ANYTHING} if anything else set()
-        loose |= {LISTING} if self._strings else set()
+        more = bool(self._strings) and not self.effect.data  # functions
+        loose |= LISTING if more else set()
+        loose |= {"=__code__"} if direct >= CODE else set()  # it is compared or hashed as a whole
         before = -1
         while (now := sum(map(len, (self._names, *self._here.values())))) > before:
             before = now
@@ -231,9 +235,9 @@ class Followed:
             holders = {self._name, *(name for name, here in self._here.items() if here)}
             modules = {_module(name) for name in holders}
             tight = {f"{sign}{one}" for one in self._names - direct for sign in ".'"}
-            tight |= {ANY_ATTRIBUTE} if anything or self._strings else set()
-            wanted = direct | self._strings | modules | self._added
-            wanted |= ANY_NAME if anything or self._strings else set()
+            tight |= {ANY_ATTRIBUTE} if anything else set()
+            wanted = direct | self._strings | modules | self._added | {"__code__"}
+            wanted |= ANY_NAME | {"hasattr"} if anything or more else set()
             read = 0
             for side, name, text in self._both.python():
                 if words_of(text).isdisjoint(wanted):
@@ -255,15 +259,18 @@ class Followed:
                 tokens |= self._bare.get(name, set()) if anything else set()
                 lost = self._module | {ANYTHING} if self._module else set()
                 handed = {f"={one}" for one in modules} if anything else set()
+                tokens |= {"globals", "vars"} if more and name == self._name else set()
+                handed |= {"hasattr"} if more and has else set()
                 for part in outline.parts if (tokens | lost | handed) & outline.mentions else ():
                     mentions = tokens & part.mentions if part.kind != "import" else set()
                     if part.kind == "statement" and self._module & part.mentions:
                         mentions = self._module
                     # Whoever gets a module may look for any name.
                     mentions |= {m for m in handed & part.mentions if f".{m[1:]}" in part.mentions}
+                    if {"hasattr", ANY_ATTRIBUTE} <= part.mentions and "hasattr" in handed:
+                        mentions |= {"hasattr"}
                     # Only a function can get a module as an argument without importing it.
-                    far = {ANYTHING, LISTING}
-                    if mentions - (set() if has or part.kind == "function" else far):
+                    if mentions - (set() if has or part.kind == "function" else {ANYTHING}):
                         self._affect(side, name, part)
                         if mentions & lost:
                             self.effect.data = True  # it matters whether it is run or not

@@ -10,12 +10,14 @@ IMPORTING |= {"entry_points", "run_path", "run_module", "spec_from_file_location
 IMPORTING |= {"get_data", "exec_module", "find_spec", "locate", "resolve_name", "import_string"}
 IMPORTING |= {"timeit", "testmod", "testfile", "runsource", "runctx"}
 # Names that give access to a name without mentioning it: to any, or to one of an argument's.
-LISTED = {"globals", "vars", "locals", "dir", "__dict__", "getmembers"}
-ANY_NAME = IMPORTING | LISTED | {"modules", "f_globals", "f_locals", "__globals__", "get_objects"}
+ANY_NAME = IMPORTING | {"globals", "vars", "locals", "dir", "__dict__", "getmembers", "modules"}
+ANY_NAME |= {"f_globals", "f_locals", "__globals__", "get_objects"}
 ATTRIBUTE = {"getattr", "hasattr", "setattr", "attrgetter", "methodcaller", "__getattribute__"}
 # Stand for every name that such a call may mean.
-ANYTHING, ANY_ATTRIBUTE, LISTING = "*", "?", "%"
-ANY = {ANYTHING: ANY_NAME, ANY_ATTRIBUTE: ATTRIBUTE, LISTING: LISTED}
+ANYTHING, ANY_ATTRIBUTE = "*", "?"
+ANY = {ANYTHING: ANY_NAME, ANY_ATTRIBUTE: ATTRIBUTE}
+# Mentions of what lists the functions that there are, without calling them.
+LISTING = {"dir", "getmembers", ".getmembers"}
 
 # Words of code that is run as a class is made, and may count or register what is in it.
 MAKING = {"__init_subclass__", "metaclass", "__prepare__", "__set_name__"}
@@ -43,12 +45,14 @@ DOCSTRINGS = {"__doc__", "getdoc", "render_doc", "help", "run_docstring_examples
 ANNOTATIONS = {"__annotations__", "__annotate__", "get_annotations", "get_type_hints", "signature"}
 ANNOTATIONS |= {"getfullargspec"}
 CALLING = ANNOTATIONS | {"__defaults__", "__kwdefaults__", "Signature", "getcallargs"}
-CODE = {"__code__", "getsource", "getsourcelines", "dis", "Bytecode", "get_instructions"}
-CODE |= {"f_lineno", "tb_lineno", "getframeinfo", "findsource"}
+CODE = {"co_code", "co_consts", "co_names", "co_varnames", "co_lines", "co_nlocals", "getsource"}
+CODE |= {"dis", "Bytecode", "get_instructions"}
+# Names by which code reads where something stands in its file.
+LINES = {"co_firstlineno", "f_lineno", "tb_lineno", "getframeinfo", "getsourcelines", "findsource"}
 # Modules that give the version of an installed project.
 METADATA = {"metadata", "importlib_metadata", "pkg_resources"}
 SUBCLASSES = "__subclasses__"
-OUTSIDE = DOCSTRINGS | CALLING | CODE | METADATA | {SUBCLASSES}
+OUTSIDE = DOCSTRINGS | CALLING | CODE | LINES | METADATA | {SUBCLASSES}
 # Words of code that tells objects apart by the methods that they have.
 TELLING = {"runtime_checkable", "__subclasshook__"}
 # Special methods that are run wherever it matters that a class has them.

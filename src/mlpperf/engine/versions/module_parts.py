@@ -139,7 +139,7 @@ def _signature_and_stores(source: Sequence[bytes]) -> tuple[str, set[str]]:
 
 def _plain(names: Collection[str]) -> frozenset[str]:
     """Variables and attributes without the signs that tell them apart; no words in strings."""
-    return frozenset(name.lstrip(".^=*?%") for name in names if name[0] != "'") - {""}
+    return frozenset(name.lstrip(".^=*?") for name in names if name[0] != "'") - {""}
 
 
 class _Rest:

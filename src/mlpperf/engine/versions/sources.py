@@ -46,7 +46,7 @@ class Part:
     top : the code of a function that runs when the function is defined.
     mentions : `name` for a variable, `.name` for an attribute or import, `'name` for a word in a
         string, `^name` for a module that is imported without a package, `=name` for an object that
-        is handed on, `*` for any name, `?` for any name of an argument, `%` for all names.
+        is handed on, `*` for any name, `?` for any name of an argument.
     binds : the names that it binds.
     opaque : why the effect of a change in it cannot be followed; empty if it can.
     reads : whether to define the function or class depends on what was run before.
