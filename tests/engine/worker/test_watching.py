@@ -812,6 +812,9 @@ def test_changed_bodies_are_followed_whatever_decorates_them(tmp_path: Path) -> 
     tests = "from town import shops, streets\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n"
     head = {"src/town/shops.py": shops.format(2)}
     assert touched(tmp_path, tests, head, base) == {"test_it": ""}
+    more = shops.format(1) + "\nclass New:\n    size = 1\n"
+    head = {"src/town/shops.py": more}
+    assert touched(tmp_path / "class", tests, head, base) == {"test_it": ""}
 
 
 @pytest.mark.parametrize("fails", ["import no_such_module", "raise ImportError"])

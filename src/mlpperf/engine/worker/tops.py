@@ -65,7 +65,8 @@ class Tops:
 
         The module's line differs. The function is one of the project, and may change anything.
         """
-        if not self._is_own(frame.f_code.co_filename):
+        is_function = frame.f_code.co_flags & CO_OPTIMIZED  # and no class that is being made
+        if not (is_function and self._is_own(frame.f_code.co_filename)):
             return ""
         top = frame.f_back
         while top and (top.f_code.co_flags & CO_OPTIMIZED or not self._is_own(_file(top))):
