@@ -89,7 +89,7 @@ def test_without_a_comparison_nothing_is_accepted_or_explained(ran: Any) -> None
     for words in (("accept", "walk", "--because", "x"), ("explain",), ("explain", "abc")):
         done = ran(*words)
         assert done.exit_code == 2
-        assert "run `mlpperf compare`" in done.output
+        assert "run `mlpperf compare BASE`" in done.output
 
 
 def test_the_last_comparison_is_explained(ran: Any) -> None:

@@ -20,6 +20,7 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 
 DIGITS = datasets.load("digits")
+CLIMBED = (RUNGS[0], InPlace, Threads, RUNGS[-1])  # a process each; test_rungs has them all
 SETTINGS = Settings(hidden=(30,), batch_size=64, epochs=4, learning_rate=5e-3)
 
 
@@ -32,14 +33,14 @@ def records(standings: list[dict[str, Any]]) -> list[RungRecord]:
 
 @pytest.fixture(scope="module")
 def rounds() -> list[list[dict[str, Any]]]:
-    return list(climb(DIGITS, replace(SETTINGS, epochs=7), seed=0))
+    return list(climb(DIGITS, replace(SETTINGS, epochs=7), CLIMBED, seed=0))
 
 
-def test_the_ladder_trains_every_rung_alike(rounds: list[list[dict[str, Any]]]) -> None:
+def test_the_rungs_of_a_ladder_train_alike(rounds: list[list[dict[str, Any]]]) -> None:
     first, last = rounds
-    assert [s["epochs"] for s in first] == [5] * len(RUNGS)
-    assert [s["epochs"] for s in last] == [7] * len(RUNGS)
-    assert [s["rung"] for s in last] == [r.name for r in RUNGS]
+    assert [s["epochs"] for s in first] == [5] * len(CLIMBED)
+    assert [s["epochs"] for s in last] == [7] * len(CLIMBED)
+    assert [s["rung"] for s in last] == [r.name for r in CLIMBED]
     accuracies = [s["test_accuracy"] for s in last]
     assert max(accuracies) - min(accuracies) <= 0.003 + 1 / len(DIGITS.test_images)
     for s in last:
@@ -51,7 +52,7 @@ def test_the_ladder_trains_every_rung_alike(rounds: list[list[dict[str, Any]]]) 
 
 
 def test_the_parts_of_a_rung_add_up_to_its_seconds(rounds: list[list[dict[str, Any]]]) -> None:
-    record = records(rounds[-1])[RUNGS.index(Threads)]
+    record = records(rounds[-1])[CLIMBED.index(Threads)]
     (table,) = parts([record])
     *products, rest, whole = table.rows
     assert len(products) == len(PARTS)

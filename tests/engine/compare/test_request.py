@@ -421,7 +421,8 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     visits = {f.series.variant: f.processes for f in result.findings.values()}
     assert visits.pop("scaled") == 0
     assert any(visits.values())
-    assert result.warnings == [KILLED.replace("head", "base")]  # of both processes
+    assert result.warnings  # of either version, as both run the same code
+    assert {*result.warnings} <= {KILLED, KILLED.replace("head", "base")}
     assert result.exit_code == 2
     assert [f.series.variant for f in result.missing if f.series.variant == "scaled"]
 

@@ -243,7 +243,8 @@ def test_the_worker_follows_and_times_what_only_calls_run(
     walks: Task, forked: type[TaskWorker]
 ) -> None:
     lines = {side: {"town/streets.py": [(2, 6)]} for side in walks.sides}
-    changed = {"town/streets.py": {"lines": lines, "unsure": {}, "data": False, "named": False}}
+    effect = {"lines": lines, "tops": {}, "unsure": {}, "data": False, "named": False}
+    changed = {"town/streets.py": effect}
     followed = [
         answer
         for answer in answers(forked, walks, kind="touch", series=SERIES, changed=changed)

@@ -30,7 +30,7 @@ from .layout import PACKAGES
 from .sources import UNREADABLE, Lines, Outline, Part, outlined
 from .trees import Trees, words_of
 
-MOST_READ = 10_000_000  # bytes of both versions: half a minute or more
+MOST_READ = 40_000_000  # bytes of both versions: half a minute or more
 
 
 @dataclass

@@ -47,12 +47,14 @@ class Tops:
         if not self._is_own(frame.f_code.co_filename):
             return None
         frame.f_trace_lines = False
-        self.running.append(frame)
+        if self._lines:  # or no call matters
+            self.running.append(frame)
         return self._end
 
     def _end(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any]:
-        if event == "return" and frame in self.running:
-            self.running.remove(frame)
+        if event == "return":
+            if frame in self.running:
+                self.running.remove(frame)
             if _instruction(frame) not in RETURNING:  # it is left by an exception
                 file = self._real_path(frame.f_code.co_filename)
                 for side, below in self._below.items():
