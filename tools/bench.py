@@ -2,7 +2,7 @@
 
 `python tools/bench.py --verbose` shows every result of the race.
 
-The ladder trains 6 epochs of each rung here; `mlpperf ladder` trains all 35.
+The ladder trains 7 epochs of each rung here; `mlpperf ladder` trains all 35.
 """
 
 from __future__ import annotations

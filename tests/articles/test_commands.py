@@ -123,7 +123,7 @@ def test_growth_prints_and_records(
           "--rung", "step_0"], "not finite in epoch"),
         (["train", "--threads", "0"], "0 threads were asked for"),
         (["ladder", "--rung", "x"], "no rung 'x'"),
-        (["ladder", "--epochs", "0", "--data", "digits", "--batch-size", "9"], "at least 1, not 0"),
+        (["ladder", "--epochs", "0", "--data", "digits", "--batch-size", "9"], "at least 2 epochs"),
         (["train", "--device", "gpu:0"], "Training by a rung is NumPy's, which runs on the cpu"),
         (["ladder", "--device", "gpu:0"], "The ladder is NumPy's, which runs on the cpu"),
         (["growth", "--device", "tpu"], "There is no device 'tpu'"),

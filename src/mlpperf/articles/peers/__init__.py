@@ -19,7 +19,7 @@ from ...errors import check, not_installed
 # Epochs with `--quick`, the fewest that give an interval: that six ratios lie on one side of the
 # true one has the probability 2 ÷ 2⁶ = 3 %, with five it is more than 5 %.
 QUICK_EPOCHS = 6
-COMPILING_EPOCHS = 1  # that do not count where libraries compile in their first one
+COMPILING_EPOCHS = 1  # that do not count: libraries compile in their first one, and get ready
 
 
 @dataclass(frozen=True)

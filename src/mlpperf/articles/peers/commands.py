@@ -31,7 +31,7 @@ def ladder(
     learning_rate: Annotated[
         float | None, typer.Option(help="Default: 0.001, but at most 2 ÷ batch size.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help=f"Train {QUICK_EPOCHS} epochs.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=f"Train {QUICK} epochs.")] = False,
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
@@ -54,7 +54,7 @@ def ladder(
 
     changed = {} if learning_rate is None else {"learning_rate": learning_rate}
     settings = settings_given(batch_size, None, changed)
-    count = epochs if epochs is not None else QUICK_EPOCHS if quick else settings.epochs
+    count = epochs if epochs is not None else QUICK if quick else settings.epochs
     rungs = [rung_named(name) for name in rung] if rung else list(RUNGS)
     recording = Recording("ladder", "ladders", records)
     loaded = _loaded(data, batch_size)
