@@ -75,11 +75,16 @@ class PeerProcess:
         """Ask for the outcome, once all epochs are trained."""
         self.outcome = self._ask(0)
 
-    def standing(self, seconds: Sequence[float], settings: Settings) -> Fields:
-        """What the records of all contests hold of it, by the `seconds` of epochs that count."""
+    @property
+    def counted(self) -> list[float]:
+        """The seconds of the epochs that count: all but those in which it compiles."""
+        return self.seconds[COMPILING_EPOCHS:]
+
+    def standing(self, settings: Settings) -> Fields:
+        """What the records of all contests hold of it."""
         return {
             "what": self.peer.what,
-            "seconds": asdict(whole_training(seconds, settings)),
+            "seconds": asdict(whole_training(self.counted, settings)),
             "epochs": len(self.seconds),
             "train_accuracy": None,
             "test_accuracy": None,
@@ -165,15 +170,15 @@ def contest(
 
 
 def _record(process: PeerProcess, last_rung: PeerProcess, settings: Settings) -> Fields:
-    mine, others = (each.seconds[COMPILING_EPOCHS:] for each in (process, last_rung))
+    mine = process.counted
     median = float(np.median(mine)) if mine else math.nan
     peer = process.peer
     return {
-        **process.standing(mine, settings),
+        **process.standing(settings),
         "peer": peer.name,
         "differs": peer.differs,
         "ran_on": "cpu" if peer.cpu_only else Setting.current().device,
-        "over_last_rung": asdict(paired_ratio(mine, others)),
+        "over_last_rung": asdict(paired_ratio(mine, last_rung.counted)),
         "stalls": sum(spent > STALL_FACTOR * median for spent in mine),
         "start_up": process.start_up,
         "compilation": max(0.0, process.seconds[0] - median) if mine else None,

@@ -59,17 +59,14 @@ def _as_peer(rung: type[Step0]) -> Peer:
 
 def _record(processes: Sequence[PeerProcess], k: int, ceiling: float, settings: Settings) -> Fields:
     process = processes[k]
-    first, above, mine = (
-        one.seconds[COMPILING_EPOCHS:] for one in (processes[0], processes[max(k - 1, 0)], process)
-    )
-    outcome = process.outcome
-    standing = process.standing(mine, settings)
+    mine, outcome = process.counted, process.outcome
+    standing = process.standing(settings)
     spent = outcome.get("parts", {}).items()
     return {
         **standing,
         "rung": process.peer.name,
-        "gain": asdict(paired_ratio(above, mine)),
-        "total_gain": asdict(paired_ratio(first, mine)),
+        "gain": asdict(paired_ratio(processes[max(k - 1, 0)].counted, mine)),
+        "total_gain": asdict(paired_ratio(processes[0].counted, mine)),
         "over_ceiling": asdict(paired_ratio(mine, [ceiling] * len(mine))),
         "ceiling": ceiling * settings.epochs,
         "parts": {part: own / len(mine) * settings.epochs for part, own in spent} or None,

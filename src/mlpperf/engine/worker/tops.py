@@ -35,12 +35,12 @@ class Tops:
     ) -> None:
         self._lines, self._real_path = lines, real_path
         self._below = {side: root + os.sep for side, root in roots.items()}
+        self._folders = tuple(self._below.values())
         self.running: list[FrameType] = []
         self.failed: dict[str, set[str]] = {side: set() for side in roots}
 
     def _is_own(self, file: str) -> bool:
-        below = tuple(self._below.values())
-        return not file.startswith("<") and self._real_path(file).startswith(below)
+        return not file.startswith("<") and self._real_path(file).startswith(self._folders)
 
     def begin(self, frame: FrameType) -> Callable[..., Any] | None:
         """A module begins; the result is to be called as it ends."""
