@@ -26,6 +26,7 @@ from mlpperf.engine.machine.ceilings import (
 from mlpperf.engine.machine.timer import (
     ASKED_AGAIN,
     LONG_CALL,
+    UNKNOWN,
     Floor,
     Work,
     quickest_of,
@@ -79,9 +80,9 @@ def test_what_a_call_costs_is_no_part_of_the_floor(clock: Clock) -> None:
     assert found.seconds == pytest.approx(2e-5)
 
 
-def test_an_empty_call_that_was_slower_makes_no_negative_floor(clock: Clock) -> None:
+def test_work_that_takes_no_longer_than_an_empty_call_has_no_known_floor(clock: Clock) -> None:
     empty = Work([clock.takes(4e-5)])
-    assert quickest_of([Work([clock.takes(3e-5)], empty)]).seconds == 0.0
+    assert not quickest_of([Work([clock.takes(3e-5)], empty)]).known
 
 
 def test_of_long_work_nothing_is_subtracted(clock: Clock) -> None:
@@ -135,6 +136,19 @@ def test_a_floor_is_remembered_and_asked_once_more_later(clock: Clock) -> None:
     assert measure(1) == Floor(2.0, 0.1)  # the machine was slow meanwhile
 
 
+def test_a_known_floor_is_kept_and_an_unknown_one_is_replaced(clock: Clock) -> None:
+    answers = iter([UNKNOWN, Floor(2.0, 0.1), UNKNOWN])
+
+    @remembered
+    def measure() -> Floor:
+        return next(answers)
+
+    assert not measure().known
+    for _ in range(2):
+        clock.spend(ASKED_AGAIN + 1)
+        assert measure() == Floor(2.0, 0.1)
+
+
 # --- which work is the floor ----------------------------------------------------------------------
 
 
@@ -144,6 +158,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[Kernel, int], float]:
     rates: dict[tuple[Kernel, int], float] = {}
 
     def rate(kernel: Kernel, size: int) -> Floor:
+        if math.isnan(rates.get((kernel, size), 0.0)):
+            return UNKNOWN
         return Floor(rates.get((kernel, size), 0.0), 0.25)
 
     monkeypatch.setattr(ceilings, "seconds_per_byte", rate)
@@ -203,7 +219,20 @@ def test_where_a_function_takes_the_time_there_is_no_floor() -> None:
 
 
 def test_no_work_has_no_floor(known: dict[tuple[Kernel, int], float]) -> None:
-    assert floor_seconds(Cost(bytes=0)).seconds == 0.0
+    assert not floor_seconds(Cost(bytes=0)).known
+
+
+def test_a_part_whose_time_is_unknown_is_no_part_of_the_floor(
+    known: dict[tuple[Kernel, int], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known[READ, SIZE] = math.nan
+    assert not floor_seconds(Cost(SIZE)).known
+    known[READ, 2 * SIZE] = 1.0  # the rate at the size next to it may be too slow
+    assert not floor_seconds(Cost(SIZE + 4)).known
+    by_rows = {1: UNKNOWN, 2: Floor(2.0, 0.1)}
+    monkeypatch.setattr(ceilings, "product_floor", lambda rows, *_: by_rows[rows])
+    found = floor_seconds(Cost(SIZE, products=((1, 1, 1), (2, 1, 1))))
+    assert found == Floor(2.0, pytest.approx(0.1))
 
 
 @given(st.integers(0, 1 << 40))
@@ -334,7 +363,12 @@ def test_a_factor_lies_in_memory_as_its_layout_says() -> None:
     ],
     ids=["product", "shared copy", "in place", "one byte"],
 )
-def test_floor_of_real_work_is_positive(cost: Cost) -> None:
+def test_floor_of_real_work_is_positive_or_unknown(cost: Cost) -> None:
+    """Unknown if the machine was disturbed whenever it timed the empty call."""
     found = floor_seconds(cost, "float64")
-    assert 0 < found.seconds < math.inf
-    assert 0 <= found.error < 1
+    assert not found.known or (0 < found.seconds < math.inf and 0 <= found.error < 1)
+
+
+def test_floor_of_work_that_takes_long_is_known() -> None:
+    product = Cost(bytes=0, products=((1000, 1000, 1000),))
+    assert 0 < floor_seconds(product).seconds < math.inf

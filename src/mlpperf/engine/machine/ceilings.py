@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ...devices import threads
 from ...hotpath import Cost
 from ...parallel import blas, in_parallel
-from .timer import KEPT, Call, Floor, Work, quickest_of, remembered
+from .timer import KEPT, UNKNOWN, Call, Floor, Work, quickest_of, remembered
 
 Array = NDArray[Any]
 
@@ -39,29 +39,33 @@ LONG_SIDE = 2000
 SMALLEST, LARGEST = 1 << 14, 1 << 28  # bytes; traffic is timed at powers of two between them
 # Bytes from which threads share traffic; below, waking them costs more than it gains.
 SHARED_FROM = 1 << 20
-UNKNOWN = Floor(math.nan, math.nan)
 
 
 def floor_seconds(cost: Cost, dtype: str = "float32") -> Floor:
     """Least time for `cost` on this machine: its products or its memory traffic, if that is longer.
 
-    Unknown where a function such as exp limits the work.
+    Unknown where a function such as exp limits the work, or where all of it takes no longer than
+    the overhead of a call.
     """
     if cost.limit:
         return UNKNOWN
     parts = [product_floor(*product, dtype) for product in cost.products]
+    parts = [part for part in parts if part.known]
     products = sum(part.seconds for part in parts)
     excess = sum(part.seconds * part.error for part in parts)
-    every = [Floor(products, excess / products if products else 0.0)]
+    every = [Floor(products, excess / products)] if products else []
     wider = np.dtype(dtype).itemsize / 4
     footprint = int(wider * (cost.bytes - cost.written if cost.in_place else cost.bytes))
     for kernel in KERNELS:
         passes = wider * kernel.passes(cost)
         if passes and kernel.in_place in (None, cost.in_place):
-            by_size = (seconds_per_byte(kernel, size) for size in neighbours(footprint))
+            by_size = [seconds_per_byte(kernel, size) for size in neighbours(footprint)]
+            if not all(floor.known for floor in by_size):
+                continue
             quickest = min(by_size, key=lambda floor: floor.seconds)
             every.append(Floor(passes * quickest.seconds, quickest.error))
-    return max(every, key=lambda floor: floor.seconds)
+    known = (floor for floor in every if floor.known)
+    return max(known, key=lambda floor: floor.seconds, default=UNKNOWN)
 
 
 def neighbours(footprint: int) -> set[int]:

@@ -33,26 +33,37 @@ class Floor:
 
     Attributes
     ----------
-    seconds : without the overhead of a call; NaN where there is no ceiling.
+    seconds : without the overhead of a call; NaN where there is no ceiling, or where the work takes
+        no longer than its overhead.
     error : the share by which the true time may be shorter.
     """
 
     seconds: float
     error: float
 
+    @property
+    def known(self) -> bool:
+        """Whether there is a floor."""
+        return not math.isnan(self.seconds)
+
+
+UNKNOWN = Floor(math.nan, math.nan)
+
 
 def remembered(measure: Callable[..., Floor]) -> Callable[..., Floor]:
     """Cache the floors of `measure`, and measure again after `ASKED_AGAIN` seconds.
 
-    The quicker one is kept, because whatever slows a machine down may last for seconds.
+    The quicker one is kept, because whatever slows a machine down may last for seconds. A known
+    one replaces an unknown one.
     """
     known: dict[tuple[object, ...], tuple[float, Floor]] = {}
 
     @wraps(measure)
     def answer(*args: object) -> Floor:
-        asked, floor = known.get(args, (-math.inf, Floor(math.inf, 0.0)))
+        asked, floor = known.get(args, (-math.inf, UNKNOWN))
         if time.monotonic() - asked > ASKED_AGAIN:
-            floor = min(measure(*args), floor, key=lambda floor: floor.seconds)
+            both = [found for found in (measure(*args), floor) if found.known]
+            floor = min(both, key=lambda floor: floor.seconds, default=UNKNOWN)
             known[args] = time.monotonic(), floor
         return floor
 
@@ -140,4 +151,4 @@ def quickest_of(works: Sequence[Work]) -> Floor:
     # The overhead of a call is known best at the end.
     least = [min(work.net(t) for work, t in zip(kept, row, strict=True)) for row in looks]
     best = min(least)
-    return Floor(best, 1 - best / statistics.median(least) if best else 0.0)
+    return Floor(best, 1 - best / statistics.median(least)) if best else UNKNOWN

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from ...devices import Setting
 from ...errors import MlpperfError
 from ...hotpath import Case, HotPath, Variant, drawn, problem
-from ..machine.ceilings import UNKNOWN as NO_FLOOR
 from ..machine.ceilings import floor_seconds
 from ..machine.machine import Bystanders
+from ..machine.timer import UNKNOWN as NO_FLOOR
 from ..machine.timer import Floor
 from ..pool.process import TaskWorker
 from ..statistics.blocks import quickest
