@@ -596,7 +596,8 @@ def test_a_file_more_does_not_count_if_packages_are_looked_for_beside_it(tmp_pat
     calls += ["os.listdir(TOP)"]
     before = "import importlib.metadata, os\nimport town\nTOP = os.path.dirname(town.__path__[0])\n"
     asked, listed = each(tmp_path, before, calls, {"src/notes.txt": "new"}).values()
-    assert (asked, listed) == ("", "lists the folder of src/notes.txt, which changed")
+    assert asked == OTHER_BYTECODES  # it is looked at, and no part of what is looked for
+    assert listed == "lists the folder of src/notes.txt, which changed"
 
 
 def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
@@ -841,3 +842,42 @@ except ImportError:
     tests = "from town import shops, streets\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n"
     answers = touched(tmp_path, tests, {"src/town/fast.py": ""}, {"src/town/shops.py": shops})
     assert "imports src/town/fast.py, which only one version has, by a comp" in answers["test_it"]
+
+
+# --- what cannot be read in the source ------------------------------------------------------------
+
+OTHER_BYTECODES = "does not execute the same bytecodes in both versions"
+OTHER_CALLS = "does not call the same functions in both versions"
+KIND = "from . import KINDS\n{}\ndef make():\n    return 1\n\nKINDS.append(make)\n"
+KINDS = {
+    "src/town/__init__.py": "KINDS = []\n",
+    "src/town/alpha.py": KIND.format(""),
+    "src/town/beta.py": KIND.format(""),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        ("town.KINDS[0]()", OTHER_CALLS),
+        ("[kind for kind in town.KINDS if kind.__module__ < 'town.b']", ""),
+        ("[kind() for kind in town.KINDS if kind.__module__ < 'town.b']", ""),
+        ("next(len('a') for kind in town.KINDS if kind.__module__ < 'town.b')", OTHER_BYTECODES),
+        ("[random.choice(town.KINDS)() for _ in range(9)]", ""),  # which never is the same
+    ],
+)
+def test_equal_code_that_does_not_execute_the_same_counts(
+    call: str, why: str, tmp_path: Path
+) -> None:
+    """The order in which modules are imported differs, and none says that it depends on it."""
+    tests = "import random, town\nfrom town import beta, alpha, streets\n\n"
+    tests += f"def test_it(benchmark):\n    benchmark(lambda: {call})\n"
+    head = {"src/town/beta.py": KIND.format("from . import alpha\n")}
+    assert touched(tmp_path, tests, head, KINDS) == {"test_it": why}
+
+
+def test_so_does_what_is_set_up_in_another_way(tmp_path: Path) -> None:
+    tests = "import town\nfrom town import beta, alpha, streets\n\ndef test_it(benchmark):\n"
+    tests += "    size = town.KINDS[0]()\n    benchmark(lambda: size)\n"
+    head = {"src/town/beta.py": KIND.format("from . import alpha\n")}
+    assert touched(tmp_path, tests, head, KINDS) == {"test_it": f"{OTHER_CALLS} as it is set up"}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .clocks import time
+from .counting import counted
+from .counts import Counts
+from .execution import Execution, Place, by_function
 from .isolation import leave
-from .protocol import CallTime, DryRun, Names
+from .protocol import CallTime, DryRun, Names, Side
 from .runner import Runner
 from .suite import Copy, NotTimedError, SeriesError, one_line, why
 from .timeout import TooLongError, at_most
@@ -25,6 +29,7 @@ FOREIGN = (
 # To see what a series runs only now and then, such as when a buffer is full: calls at most, and
 # seconds at most for all series of a version.
 WATCHED_CALLS, WATCHED_SECONDS = 1000, 3.0
+COUNTED = 200  # calls that take as long as counting the bytecodes of one
 
 
 @contextlib.contextmanager
@@ -99,11 +104,13 @@ class Reason(NamedTuple):
     why : in words; "" if it certainly does not.
     shared : later series may be touched by it, too.
     by_calls : each of its calls runs changed functions, and nothing else is known to.
+    execution : what it executes, if nothing is known that it runs.
     """
 
     why: str
     shared: bool
     by_calls: bool
+    execution: Execution | None = None
 
 
 def touched(
@@ -113,8 +120,9 @@ def touched(
     longest: float,
     watch: Watch,
     seconds: float,
+    side: Side,
 ) -> Reason:
-    """Why a series may run what is watched for.
+    """Why a series of this version may run what is watched for.
 
     What its set-up runs may be shared, such as a fixture of a session. What only the first call
     runs may have filled a cache that others use, and so may what comes after the calls. An import
@@ -130,12 +138,14 @@ def touched(
     except (SeriesError, TooLongError) as reason:
         return Reason(watch.why or why(reason), bool(watch.why), by_calls=False)
     shared, imported = watch.why, watch.imported
+    setup, execution = by_function(watch.entered, side.whole, own=True), None
     itself = ""
     try:
         with at_most(longest):
             watch.forget()
             with watch:
                 runner.block(())
+                entered = dict(watch.entered)
             imported = imported or watch.imported
             if not shared and (first := watch.why):
                 watch.forget()
@@ -145,11 +155,17 @@ def touched(
         always = bool(itself)
         if not (shared or itself):
             with at_most(longest + seconds), watch:
-                _call_again(runner, seconds)
+                call, took = _call_again(runner, watch, entered, seconds)
             if not (itself := watch.why):
                 with watch:
                     gc.collect()
                 itself = watch.why and f"{watch.why}{IN_GARBAGE}"
+            counts = Counts(not_counted="counting it takes too long")
+            if not itself and COUNTED * took < seconds:
+                with at_most(longest + seconds):
+                    counts = counted(runner, side.root, side.whole)
+            entries = None if call is None else by_function(call, side.whole)
+            execution = Execution(setup, entries, counts)
     except BaseException as reason:  # which the dry run reports
         shared = shared or watch.why
         copy.give_up()
@@ -162,14 +178,25 @@ def touched(
     if not (itself or shared):
         shared = watch.why
     by_calls = always and itself.startswith(RUNS) and not shared
-    return Reason(shared or itself or imported, bool(shared), by_calls)
+    return Reason(shared or itself or imported, bool(shared), by_calls, execution)
 
 
-def _call_again(runner: Runner, seconds: float) -> None:
-    """Call it again for some seconds, or until it fails."""
-    end = time.perf_counter() + seconds
+def _call_again(
+    runner: Runner, watch: Watch, before: Mapping[Place, int], seconds: float
+) -> tuple[Mapping[Place, int] | None, float]:
+    """Call it again for some seconds, or until it fails.
+
+    Gives how often the last call entered each function, if as often as the one before, else None;
+    and the seconds of the quickest call.
+    """
+    begun, least, last = time.perf_counter(), math.inf, None
     with contextlib.suppress(Exception):
         for _ in range(WATCHED_CALLS):
-            if time.perf_counter() > end:
+            start = time.perf_counter()
+            if start - begun > seconds:
                 break
+            watch.entered.clear()
             runner.block(())
+            least = min(least, time.perf_counter() - start)
+            before, last = last or before, dict(watch.entered)
+    return last if last == before else None, least

@@ -268,12 +268,16 @@ def _touch(versions: Versions) -> Iterator[Message]:
     followed: dict[Names, float] = {}
     for names, following in _each(task.series):
         start = time.perf_counter()
-        why_touched, by_calls = shared, not shared
-        for copy in copies.values() if not shared else ():
-            reason = touched(copy, names, following, task.longest, watch, seconds)
+        why_touched, by_calls, executed = shared, not shared, []
+        for side, copy in copies.items() if not shared else ():
+            reason = touched(copy, names, following, task.longest, watch, seconds, task.sides[side])
             why_touched = why_touched or reason.why
+            executed += [reason.execution] if reason.execution else []
             by_calls = by_calls and (reason.by_calls or not reason.why)
             shared = shared or (reason.why if reason.shared else "")
+        if not why_touched and len(executed) > 1:
+            yield Touch(names, executed[0].differs(executed[1]))
+            continue
         yield Touch(names, why_touched)
         if why_touched and by_calls:
             followed[names] = time.perf_counter() - start

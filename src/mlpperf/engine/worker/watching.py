@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from .asked import folder_of, on_asking
 from .children import ended_children, has_children
+from .execution import Place
 from .origins import is_standard
 from .tops import Tops, is_computed
 
@@ -70,6 +71,7 @@ class Watch:
     Attributes
     ----------
     imported : why something that differs has been imported; nothing if it has not.
+    entered : how often functions began, by their file, line and name.
     """
 
     def __init__(self, effects: Mapping[str, Mapping[str, Any]], roots: Mapping[str, str]) -> None:
@@ -94,7 +96,8 @@ class Watch:
         self._tops = Tops(tops, self._roots, self._real_path)
         self._names = {os.path.basename(file) for file in self._files}  # noqa: PTH119
         # Not by the code objects: those of two versions are equal, whatever their files.
-        self._known: dict[tuple[str, int, str], frozenset[str]] = {}
+        self._known: dict[Place, frozenset[str]] = {}
+        self.entered: dict[Place, int] = {}
         self._blind = self._seen = self.imported = ""
         self._ran: set[str] = set()
         self._loading, self._excused, self._beats = True, False, 0
@@ -171,6 +174,7 @@ class Watch:
             lines = self._lines.get(self._real_path(code.co_filename), ())
             names = {name for first, last, name in lines if first <= place[1] <= last}
             changed = self._known[place] = frozenset(names)
+        self.entered[place] = self.entered.get(place, 0) + 1
         if changed:
             outer = frame.f_back.f_code if frame.f_back else None
             of_import = outer and (outer.co_name, outer.co_filename) == ("<module>", place[0])
@@ -192,7 +196,7 @@ class Watch:
                 self._audit_process(event, given)
             elif event in TRACING:
                 caller = sys._getframe(1).f_code
-                if caller.co_filename not in (__file__, threading.__file__):
+                if not caller.co_filename.startswith((HERE, threading.__file__)):
                     self._blind = "something else traces what is run"
             elif event == "code.__new__" and not outer_file(sys._getframe(1))[1]:
                 self._blind = "makes functions that cannot be recognised"
@@ -330,6 +334,7 @@ class Watch:
     def forget(self) -> None:
         """Watch as if nothing had been run yet."""
         self._ran.clear()
+        self.entered.clear()
         self._seen = self.imported = ""
         self._children = ended_children()
 

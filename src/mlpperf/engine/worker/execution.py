@@ -1,0 +1,63 @@
+"""What a series executes in one version, to be held against the other version.
+
+All that is run may be the same in both versions, and something else be run in one of them all the
+same: code may look for other code in ways that its source does not show.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .counts import Counts
+
+Place = tuple[str, int, str]  # file, line and name of a function
+
+
+class Execution(NamedTuple):
+    """What a series executes in one version.
+
+    Attributes
+    ----------
+    setup : how often its set-up enters each function of the project, by `file:name`.
+    call : how often a call enters each function; None if two calls differ.
+    counts : the bytecodes of a call.
+    """
+
+    setup: Mapping[str, int]
+    call: Mapping[str, int] | None
+    counts: Counts
+
+    def differs(self, other: Execution) -> str:
+        """What differs from the other version, in words; nothing if what is known is equal."""
+        if self.setup != other.setup:
+            return "does not call the same functions in both versions as it is set up"
+        calls, counts = (self.call, other.call), (self.counts, other.counts)
+        if None not in calls and self.call != other.call:
+            return "does not call the same functions in both versions"
+        if any(one.not_counted for one in counts) or _total(self.counts) == _total(other.counts):
+            return ""
+        return "does not execute the same bytecodes in both versions"
+
+
+def _total(counts: Counts) -> tuple[object, ...]:
+    return counts.bytecodes, counts.calls, counts.c_calls
+
+
+def by_function(entered: Mapping[Place, int], whole: str, *, own: bool = False) -> Counter[str]:
+    """How often functions were entered, by a name that is the same in both versions.
+
+    Lines differ between versions in the project's own files, those below `whole`, and in no others.
+    With `own`, only functions in these count.
+    """
+    names: Counter[str] = Counter()
+    below = os.path.realpath(whole) + os.sep
+    for (file, line, function), times in entered.items():
+        real = os.path.realpath(file)
+        if real.startswith(below):
+            names[f"{real[len(below) :]}:{function}"] += times
+        elif not own:
+            names[f"{file}:{line}:{function}"] += times
+    return names

@@ -1,0 +1,42 @@
+"""What two versions execute is the same only if it was seen, in both, to be the same."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlpperf.engine.worker.counts import Counts
+from mlpperf.engine.worker.execution import Execution, by_function
+
+ONE = Execution({"a.py:f": 1}, {"a.py:g": 2}, Counts(100, 3, {}, {"len": 1}))
+
+
+@pytest.mark.parametrize(
+    ("other", "differs"),
+    [
+        (ONE, ""),
+        (ONE._replace(setup={"a.py:f": 2}), "as it is set up"),
+        (ONE._replace(call={"a.py:g": 3}), "the same functions"),
+        (ONE._replace(call=None), ""),
+        (ONE._replace(counts=replace(ONE.counts, bytecodes=101)), "the same bytecodes"),
+        (ONE._replace(counts=replace(ONE.counts, c_calls={"len": 2})), "the same bytecodes"),
+        (ONE._replace(counts=Counts(not_counted="it runs threads")), ""),
+    ],
+)
+def test_only_what_is_known_of_both_can_differ(other: Execution, differs: str) -> None:
+    for one, two in ((ONE, other), (other, ONE)):
+        assert differs in one.differs(two)
+        assert bool(differs) == bool(one.differs(two))
+
+
+def test_functions_have_the_same_names_in_both_versions(tmp_path: Path) -> None:
+    """Lines move in files of the project. Those of other packages are one file for both."""
+    elsewhere = str(tmp_path / "elsewhere.py")
+    counts = []
+    for side, line in (("base", 3), ("head", 7)):
+        own = str(tmp_path / side / "own.py")
+        entered = {(own, line, "f"): 2, (own, line + 1, "f"): 1, (elsewhere, 5, "g"): 4}
+        counts.append(by_function(entered, str(tmp_path / side)))
+        assert by_function(entered, str(tmp_path / side), own=True) == Counter({"own.py:f": 3})
+    assert counts[0] == counts[1] == Counter({"own.py:f": 3, f"{elsewhere}:5:g": 4})
