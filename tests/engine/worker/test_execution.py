@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mlpperf.engine.worker.counts import Counts
-from mlpperf.engine.worker.execution import Execution, by_function
+from mlpperf.engine.worker.execution import Execution, by_function, in_common
 
-ONE = Execution({"a.py:f": 1}, {"a.py:g": 2}, Counts(100, 3, {}, {"len": 1}))
+ONE = Execution({"a.py:f": 1}, {"a.py:g": 2}, {"a.py:g": 2, "b": 1}, Counts(100, 3, {}, {"len": 1}))
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,10 @@ ONE = Execution({"a.py:f": 1}, {"a.py:g": 2}, Counts(100, 3, {}, {"len": 1}))
     [
         (ONE, ""),
         (ONE._replace(setup={"a.py:f": 2}), "as it is set up"),
-        (ONE._replace(call={"a.py:g": 3}), "the same functions"),
-        (ONE._replace(call=None), ""),
+        (ONE._replace(own={"a.py:g": 3}), "the same functions"),
+        (ONE._replace(own=None), ""),
+        (ONE._replace(every={"a.py:g": 2, "b": 2}), "the same functions"),
+        (ONE._replace(every=None), ""),
         (ONE._replace(counts=replace(ONE.counts, bytecodes=101)), "the same bytecodes"),
         (ONE._replace(counts=replace(ONE.counts, c_calls={"len": 2})), "the same bytecodes"),
         (ONE._replace(counts=Counts(not_counted="it runs threads")), ""),
@@ -28,6 +30,17 @@ def test_only_what_is_known_of_both_can_differ(other: Execution, differs: str) -
     for one, two in ((ONE, other), (other, ONE)):
         assert differs in one.differs(two)
         assert bool(differs) == bool(one.differs(two))
+
+
+def test_calls_that_differ_say_nothing(tmp_path: Path) -> None:
+    own, whole = (str(tmp_path / "own.py"), 1, "f"), str(tmp_path)
+    once, twice = {own: 1}, {own: 2}
+    assert in_common([twice, once, once], whole) == {"own.py:f": 1}
+    for calls in ([once, twice], [once], []):
+        assert in_common(calls, whole) is None
+    elsewhere = {own: 1, ("b.py", 1, "g"): 1}
+    assert in_common([once, elsewhere], whole) is None
+    assert in_common([once, elsewhere], whole, own=True) == {"own.py:f": 1}
 
 
 def test_functions_have_the_same_names_in_both_versions(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import contextlib
 import gc
 import math
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .clocks import time
 from .counting import counted
 from .counts import Counts
-from .execution import Execution, Place, by_function
+from .execution import Execution, Place, by_function, in_common
 from .isolation import leave
 from .protocol import CallTime, DryRun, Names, Side
 from .runner import Runner
@@ -29,7 +30,7 @@ FOREIGN = (
 # To see what a series runs only now and then, such as when a buffer is full: calls at most, and
 # seconds at most for all series of a version.
 WATCHED_CALLS, WATCHED_SECONDS = 1000, 3.0
-COUNTED = 200  # calls that take as long as counting the bytecodes of one
+COUNTED = 60  # calls that are watched, which take as long as counting the bytecodes of one
 
 
 @contextlib.contextmanager
@@ -155,7 +156,7 @@ def touched(
         always = bool(itself)
         if not (shared or itself):
             with at_most(longest + seconds), watch:
-                call, took = _call_again(runner, watch, entered, seconds)
+                calls, took = _call_again(runner, watch, seconds)
             if not (itself := watch.why):
                 with watch:
                     gc.collect()
@@ -164,8 +165,12 @@ def touched(
             if not itself and COUNTED * took < seconds:
                 with at_most(longest + seconds):
                     counts = counted(runner, side.root, side.whole)
-            entries = None if call is None else by_function(call, side.whole)
-            execution = Execution(setup, entries, counts)
+            # What runs the suite does not do the same before the first call.
+            own, every = (
+                in_common([entered, *calls], side.whole, own=True),
+                in_common(calls, side.whole),
+            )
+            execution = Execution(setup, own, every, counts)
     except BaseException as reason:  # which the dry run reports
         shared = shared or watch.why
         copy.give_up()
@@ -182,14 +187,15 @@ def touched(
 
 
 def _call_again(
-    runner: Runner, watch: Watch, before: Mapping[Place, int], seconds: float
-) -> tuple[Mapping[Place, int] | None, float]:
+    runner: Runner, watch: Watch, seconds: float
+) -> tuple[Sequence[Mapping[Place, int]], float]:
     """Call it again for some seconds, or until it fails.
 
-    Gives how often the last call entered each function, if as often as the one before, else None;
-    and the seconds of the quickest call.
+    Gives how often each of the last two calls entered each function, and the quickest one's
+    seconds.
     """
-    begun, least, last = time.perf_counter(), math.inf, None
+    begun, least = time.perf_counter(), math.inf
+    calls: deque[Mapping[Place, int]] = deque(maxlen=2)
     with contextlib.suppress(Exception):
         for _ in range(WATCHED_CALLS):
             start = time.perf_counter()
@@ -198,5 +204,5 @@ def _call_again(
             watch.entered.clear()
             runner.block(())
             least = min(least, time.perf_counter() - start)
-            before, last = last or before, dict(watch.entered)
-    return last if last == before else None, least
+            calls.append(dict(watch.entered))
+    return list(calls), least

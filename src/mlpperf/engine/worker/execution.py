@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .counts import Counts
@@ -22,21 +22,24 @@ class Execution(NamedTuple):
     Attributes
     ----------
     setup : how often its set-up enters each function of the project, by `file:name`.
-    call : how often a call enters each function; None if two calls differ.
+    own : how often a call enters these; None if two calls differ.
+    every : how often it enters any function, likewise.
     counts : the bytecodes of a call.
     """
 
     setup: Mapping[str, int]
-    call: Mapping[str, int] | None
+    own: Mapping[str, int] | None
+    every: Mapping[str, int] | None
     counts: Counts
 
     def differs(self, other: Execution) -> str:
         """What differs from the other version, in words; nothing if what is known is equal."""
         if self.setup != other.setup:
             return "does not call the same functions in both versions as it is set up"
-        calls, counts = (self.call, other.call), (self.counts, other.counts)
-        if None not in calls and self.call != other.call:
-            return "does not call the same functions in both versions"
+        for one, two in ((self.own, other.own), (self.every, other.every)):
+            if None not in (one, two) and one != two:
+                return "does not call the same functions in both versions"
+        counts = self.counts, other.counts
         if any(one.not_counted for one in counts) or _total(self.counts) == _total(other.counts):
             return ""
         return "does not execute the same bytecodes in both versions"
@@ -44,6 +47,14 @@ class Execution(NamedTuple):
 
 def _total(counts: Counts) -> tuple[object, ...]:
     return counts.bytecodes, counts.calls, counts.c_calls
+
+
+def in_common(
+    calls: Sequence[Mapping[Place, int]], whole: str, *, own: bool = False
+) -> Mapping[str, int] | None:
+    """What `by_function` gives of the last two calls; None if these differ, or there is one."""
+    names = [by_function(call, whole, own=own) for call in calls[-2:]]
+    return names[1] if len(names) > 1 and names[0] == names[1] else None
 
 
 def by_function(entered: Mapping[Place, int], whole: str, *, own: bool = False) -> Counter[str]:
