@@ -336,6 +336,22 @@ def test_what_only_the_suite_of_the_base_runs_is_gone(
     assert module.no_longer_run(faked(), findings, 1.0) == {}
 
 
+@pytest.mark.parametrize(("own", "code"), [(gives(1.0), 2), (Value(A.names, skipped="too hot"), 0)])
+def test_so_is_a_value_that_only_the_suite_of_the_base_gives(
+    own: Value, code: int, faked: Faked
+) -> None:
+    pair = faked().pair
+    pair = replace(pair, own=Own(pair.base, {"pytest": pair.suites[0]}))
+    skipped = Judgement(Verdict.SKIPPED, because="later")
+    findings = {A: Finding(A, skipped), B: Finding(B, Judgement(Verdict.UNCHANGED_CODE))}
+    dry = replace(run(sides=[]), quantity="track")
+    context = faked([dry], [own], pair=pair)
+    gone = module.no_longer_run(context, findings, 1.0)
+    assert [kind for kind, *_ in context.pool.asked] == ["dry_run", "value"]
+    compared = replace(result(findings[A]), findings={**findings, **gone})
+    assert compared.exit_code == code
+
+
 def test_a_hot_path_that_ends_the_process_of_both_versions_is_unknown(faked: Faked) -> None:
     """Each version alone is proven by its own reference: these were not compared."""
     alone = [run(HOT, sides=["head"])], [run(HOT, sides=["base"])]

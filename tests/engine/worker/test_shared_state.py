@@ -1,5 +1,6 @@
 """What loading a version sets for the whole process: each part is seen, and nothing else is."""
 
+import collections.abc
 import gc
 import json.encoder
 import json.scanner
@@ -74,6 +75,12 @@ def test_what_is_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             assert differing(partial(signal.setitimer, signal.ITIMER_VIRTUAL, 99, 99)) == {"timers"}
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         assert "the number of threads" in differing(waiting.start)
+
+        class Hearing:
+            pass
+
+        named = {"what is registered with collections.abc.Mapping"}
+        assert differing(lambda: collections.abc.Mapping.register(Hearing)) == named
     finally:
         done.set()
         waiting.join()

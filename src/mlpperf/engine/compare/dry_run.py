@@ -228,12 +228,15 @@ def no_longer_run(
     idle = (Verdict.SKIPPED, Verdict.NOT_TIMED)
     left = [s for s, f in findings.items() if f.judgement.verdict in idle and s.suite in suites]
     gone = {}
-    for some in by_suite(left).values():
-        for one, run in _called(context, ["own"], some, longest, 1)[0].items():
-            if (run.took or run.aborted) and not run.not_run:
-                because = f"with the suite of the head it is {findings[one].judgement}"
-                untimed = Judgement(Verdict.GONE, because=because)
-                gone[one] = replace(findings[one], untimed=untimed)
+    for suite, some in by_suite(left).items():
+        runs = _called(context, ["own"], some, longest, 1)[0]
+        ran = [one for one, run in runs.items() if (run.took or run.aborted) and not run.not_run]
+        valued = [one.names for one, run in runs.items() if run.quantity != "time"]
+        given = context.pool.run("value", ["own"], suite, series=valued)[0] if valued else []
+        ran += [Series.of(answer.series, suite) for answer in given if not _why_no_value(answer)]
+        for one in set(ran).intersection(left):
+            because = f"with the suite of the head it is {findings[one].judgement}"
+            gone[one] = replace(findings[one], untimed=Judgement(Verdict.GONE, because=because))
     return gone
 
 

@@ -7,6 +7,7 @@ process of its own is compared.
 from __future__ import annotations
 
 import _thread
+import abc
 import contextlib
 import gc
 import locale
@@ -57,7 +58,16 @@ def shared_state() -> dict[str, str]:
         if isinstance(module, ModuleType) and name != "__main__":
             parts = sorted(f"{key} {_kind(value)}" for key, value in _attributes(module))
             state[name] = str(zlib.crc32("\n".join(parts).encode("utf-8", "replace")))
+            state |= _registered(module)
     return state
+
+
+def _registered(module: ModuleType) -> dict[str, str]:
+    """How many classes are registered with each abstract base class; `isinstance` asks them all."""
+    kinds = [value for value in list(vars(module).values()) if isinstance(value, abc.ABCMeta)]
+    dump = getattr(sys.modules.get("_abc"), "_get_dump", None)  # of CPython
+    named = [(f"what is registered with {_kind(kind)}", kind) for kind in kinds if dump]
+    return {name: str(len(dump(kind)[0])) for name, kind in named if dump}
 
 
 def slowing_state() -> dict[str, str]:
