@@ -555,14 +555,15 @@ def test_nothing_is_touched(
     it = Repository(tmp_path / "world")
     asked = (prepare(it) or "HEAD~1").split()
     before = snapshot(tmp_path / "world")
-    # Asked is whether there is a verdict at all: on a busy machine, all may be undecided.
+    # Asked is whether there is a comparison at all: on a busy machine, all may be undecided.
     monkeypatch.setattr(result, "UNJUDGED_MOST", 1.0)
     arguments = [*asked, "--budget", "600", "--threshold", "95%"]
     arguments += ["--records", str(tmp_path / "records")]
     with contextlib.chdir(it.start), mock.patch.dict(os.environ, it.variables):
         done = CliRunner().invoke(app, ["compare", "--no-why", *arguments], catch_exceptions=False)
     assert snapshot(tmp_path / "world") == before
-    assert done.exit_code in codes, done.output
+    undecided = done.exit_code == 2 and "all are undecided" in done.output
+    assert done.exit_code in codes or (0 in codes and undecided), done.output
     assert fragment in " ".join(done.output.split())
     assert "Traceback" not in done.output
     if done.exit_code == 2:  # a verdict is on the page, another sentence on standard error

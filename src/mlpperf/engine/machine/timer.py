@@ -62,7 +62,7 @@ def remembered(measure: Callable[..., Floor]) -> Callable[..., Floor]:
     def answer(*args: object) -> Floor:
         asked, floor = known.get(args, (-math.inf, UNKNOWN))
         if time.monotonic() - asked > ASKED_AGAIN:
-            both = [found for found in (measure(*args), floor) if found.known]
+            both = [one for one in (measure(*args), floor) if one.known]
             floor = min(both, key=lambda floor: floor.seconds, default=UNKNOWN)
             known[args] = time.monotonic(), floor
         return floor
