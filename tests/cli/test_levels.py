@@ -72,7 +72,8 @@ def test_a_backfill_that_may_not_go_on_says_so(started: Any) -> None:
 @pytest.mark.usefixtures("counted")
 def test_a_bisection_names_the_commit(started: Any) -> None:
     name = "doubling/batch-128/scaled"
-    done = started("bisect", "--series", name, "--good", "HEAD~9", "--bad", "HEAD~3")
+    wanted = ("--series", name, "--good", "HEAD~9", "--bad", "HEAD~3", "--budget", "1")
+    done = started("bisect", *wanted)
     assert done.exit_code == 0, done.output
     assert re.search(r"scaled: \+\d+\.\d % .* since [0-9a-f]{10} commit 5, with 99 %", done.stdout)
 
