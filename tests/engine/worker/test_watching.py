@@ -881,3 +881,12 @@ def test_so_does_what_is_set_up_in_another_way(tmp_path: Path) -> None:
     tests += "    size = town.KINDS[0]()\n    benchmark(lambda: size)\n"
     head = {"src/town/beta.py": KIND.format("from . import alpha\n")}
     assert touched(tmp_path, tests, head, KINDS) == {"test_it": f"{OTHER_CALLS} as it is set up"}
+
+
+def test_so_does_the_order_of_methods_that_are_looked_for(tmp_path: Path) -> None:
+    kind = "class Kind:\n    def one(self): pass\n    def two(self): pass\n"
+    swapped = "class Kind:\n    def two(self): pass\n    def one(self): pass\n"
+    tests = "from town import streets\nfrom town.kind import Kind\n\ndef test_it(benchmark):\n"
+    tests += "    benchmark(lambda: next(filter(callable, vars(Kind).values()))(None))\n"
+    head, base = {"src/town/kind.py": swapped}, {"src/town/kind.py": kind}
+    assert touched(tmp_path, tests, head, base) == {"test_it": OTHER_CALLS}

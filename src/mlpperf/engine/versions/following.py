@@ -71,6 +71,31 @@ class Effect:
         self.tops[side].setdefault(file, []).append(part.lines)
 
 
+@dataclass
+class _Sought:
+    """What is looked for in all files; the signs of mentions are those of `sources.Part`.
+
+    Attributes
+    ----------
+    direct : names that the changed file itself binds in another way.
+    anywhere : mentions that count in any file.
+    anything : so does whatever gets at a name without mentioning it.
+    listed : so does whatever lists the functions that there are.
+    holders, modules : files with one of the names, and what others call these.
+    near : mentions that count in files that import one of the modules.
+    words : at least one of them is in the text of a file that matters.
+    """
+
+    direct: set[str]
+    anywhere: set[str]
+    anything: bool
+    listed: bool
+    holders: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    near: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+
+
 class Followed:
     """Follows the differences of a file to all functions that they change."""
 
@@ -221,26 +246,12 @@ class Followed:
 
     def _spread(self) -> None:
         """Find the functions that mention one of the names, or a name whose value depends on it."""
-        direct = self._names - self._added
-        anything = bool(direct - OUTSIDE or self._module)
-        loose = {f".{one}" for one in direct} | {f"'{one}" for one in direct | self._strings}
-        loose |= {ANYTHING} if anything else set()
-        more = bool(self._strings) and not self.effect.data  # functions
-        loose |= LISTING if more else set()
-        loose |= {"=__code__"} if direct >= CODE else set()  # it is compared or hashed as a whole
-        before = -1
+        sought, before = self._first_sought(), -1
         while (now := sum(map(len, (self._names, *self._here.values())))) > before:
-            before = now
-            # A file that imports a module with one of the names can access it in more ways.
-            holders = {self._name, *(name for name, here in self._here.items() if here)}
-            modules = {_module(name) for name in holders}
-            tight = {f"{sign}{one}" for one in self._names - direct for sign in ".'"}
-            tight |= {ANY_ATTRIBUTE} if anything else set()
-            wanted = direct | self._strings | modules | self._added | {"__code__"}
-            wanted |= ANY_NAME | {"hasattr"} if anything or more else set()
-            read = 0
+            before, read = now, 0
+            self._seek_further(sought)
             for side, name, text in self._both.python():
-                if words_of(text).isdisjoint(wanted):
+                if words_of(text).isdisjoint(sought.words):
                     continue
                 if (read := read + len(text)) > MOST_READ:
                     self._unsure(self._name, "is mentioned in more Python than can be followed")
@@ -252,28 +263,60 @@ class Followed:
                     continue
                 for part in outline.parts:
                     if part.kind == "import":
-                        self._import(name, part, modules)
-                has = name in holders or not words_of(text).isdisjoint(IMPORTING)
-                has = has or any({f".{one}", f"^{one}"} & outline.mentions for one in modules)
-                tokens = loose | self._here.get(name, set()) | (tight if has else set())
-                tokens |= self._bare.get(name, set()) if anything else set()
-                lost = self._module | {ANYTHING} if self._module else set()
-                handed = {f"={one}" for one in modules} if anything else set()
-                tokens |= {"globals", "vars"} if more and name == self._name else set()
-                handed |= {"hasattr"} if more and has else set()
-                for part in outline.parts if (tokens | lost | handed) & outline.mentions else ():
-                    mentions = tokens & part.mentions if part.kind != "import" else set()
-                    if part.kind == "statement" and self._module & part.mentions:
-                        mentions = self._module
-                    # Whoever gets a module may look for any name.
-                    mentions |= {m for m in handed & part.mentions if f".{m[1:]}" in part.mentions}
-                    if {"hasattr", ANY_ATTRIBUTE} <= part.mentions and "hasattr" in handed:
-                        mentions |= {"hasattr"}
-                    # Only a function can get a module as an argument without importing it.
-                    if mentions - (set() if has or part.kind == "function" else {ANYTHING}):
-                        self._affect(side, name, part)
-                        if mentions & lost:
-                            self.effect.data = True  # it matters whether it is run or not
+                        self._import(name, part, sought.modules)
+                reaches = name in sought.holders or not words_of(text).isdisjoint(IMPORTING)
+                reaches |= any({f".{m}", f"^{m}"} & outline.mentions for m in sought.modules)
+                self._affect_parts(side, name, outline, sought, reaches=reaches)
+
+    def _first_sought(self) -> _Sought:
+        """What the changed file itself gives to look for."""
+        direct = self._names - self._added
+        anything = bool(direct - OUTSIDE or self._module)
+        listed = bool(self._strings) and not self.effect.data
+        anywhere = {f".{one}" for one in direct} | {f"'{one}" for one in direct | self._strings}
+        anywhere |= {ANYTHING} if anything else set()
+        anywhere |= LISTING if listed else set()
+        anywhere |= (
+            {"=__code__"} if direct >= CODE else set()
+        )  # it is compared or hashed as a whole
+        return _Sought(direct, anywhere, anything=anything, listed=listed)
+
+    def _seek_further(self, sought: _Sought) -> None:
+        """Seek what has been found to depend on it so far, too."""
+        # A file that imports a module with one of the names can access it in more ways.
+        sought.holders = {self._name, *(name for name, here in self._here.items() if here)}
+        sought.modules = {_module(name) for name in sought.holders}
+        sought.near = {f"{sign}{one}" for one in self._names - sought.direct for sign in ".'"}
+        sought.near |= {ANY_ATTRIBUTE} if sought.anything else set()
+        sought.words = sought.direct | self._strings | sought.modules | self._added | {"__code__"}
+        sought.words |= ANY_NAME | {"hasattr"} if sought.anything or sought.listed else set()
+
+    def _affect_parts(
+        self, side: str, name: str, outline: Outline, sought: _Sought, *, reaches: bool
+    ) -> None:
+        """Affect the parts of a file that mention what is sought.
+
+        `reaches`: it imports one of the modules, or may import any.
+        """
+        tokens = sought.anywhere | self._here.get(name, set()) | (sought.near if reaches else set())
+        tokens |= self._bare.get(name, set()) if sought.anything else set()
+        tokens |= {"globals", "vars"} if sought.listed and name == self._name else set()
+        lost = self._module | {ANYTHING} if self._module else set()
+        handed = {f"={one}" for one in sought.modules} if sought.anything else set()
+        handed |= {"hasattr"} if sought.listed and reaches else set()
+        for part in outline.parts if (tokens | lost | handed) & outline.mentions else ():
+            mentions = tokens & part.mentions if part.kind != "import" else set()
+            if part.kind == "statement" and self._module & part.mentions:
+                mentions = self._module
+            # Whoever gets a module may look for any name.
+            mentions |= {m for m in handed & part.mentions if f".{m[1:]}" in part.mentions}
+            if {"hasattr", ANY_ATTRIBUTE} <= part.mentions and "hasattr" in handed:
+                mentions |= {"hasattr"}
+            # Only a function can get a module as an argument without importing it.
+            if mentions - (set() if reaches or part.kind == "function" else {ANYTHING}):
+                self._affect(side, name, part)
+                if mentions & lost:
+                    self.effect.data = True  # it matters whether it is run or not
 
     def _import(self, name: str, part: Part, modules: set[str]) -> None:
         """Bind the names that a file imports from a module with one of the names."""

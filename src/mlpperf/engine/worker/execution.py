@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from .counts import Counts
@@ -64,11 +65,17 @@ def by_function(entered: Mapping[Place, int], whole: str, *, own: bool = False) 
     With `own`, only functions in these count.
     """
     names: Counter[str] = Counter()
-    below = os.path.realpath(whole) + os.sep
+    below = _real_path(whole) + os.sep
     for (file, line, function), times in entered.items():
-        real = os.path.realpath(file)
-        if real.startswith(below):
+        real = _real_path(file) if os.path.isabs(file) else os.path.realpath(file)  # noqa: PTH117
+        if real.startswith(below) and not file.startswith("<"):
             names[f"{real[len(below) :]}:{function}"] += times
         elif not own:
             names[f"{file}:{line}:{function}"] += times
     return names
+
+
+@cache
+def _real_path(file: str) -> str:
+    """The path without links, which takes long to find for the files of all functions."""
+    return os.path.realpath(file)
