@@ -64,8 +64,7 @@ def floor_seconds(cost: Cost, dtype: str = "float32") -> Floor:
                 continue
             quickest = min(by_size, key=lambda floor: floor.seconds)
             every.append(Floor(passes * quickest.seconds, quickest.error))
-    known = (floor for floor in every if floor.known)
-    return max(known, key=lambda floor: floor.seconds, default=UNKNOWN)
+    return max(every, key=lambda floor: floor.seconds, default=UNKNOWN)
 
 
 def neighbours(footprint: int) -> set[int]:

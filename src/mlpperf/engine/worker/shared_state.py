@@ -64,10 +64,10 @@ def shared_state() -> dict[str, str]:
 
 def _registered(module: ModuleType) -> dict[str, str]:
     """How many classes are registered with each abstract base class; `isinstance` asks them all."""
-    kinds = [value for value in list(vars(module).values()) if isinstance(value, abc.ABCMeta)]
-    dump = getattr(sys.modules.get("_abc"), "_get_dump", None)  # of CPython
-    named = [(f"what is registered with {_kind(kind)}", kind) for kind in kinds if dump]
-    return {name: str(len(dump(kind)[0])) for name, kind in named if dump}
+    dump: Any = getattr(sys.modules.get("_abc"), "_get_dump", None)  # of CPython
+    values = list(vars(module).values()) if dump else []
+    kinds = [value for value in values if isinstance(value, abc.ABCMeta)]
+    return {f"what is registered with {_kind(one)}": str(len(dump(one)[0])) for one in kinds}
 
 
 def slowing_state() -> dict[str, str]:
