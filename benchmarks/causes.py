@@ -28,7 +28,9 @@ from mlpperf.engine.compare.dry_run import dry_run
 from mlpperf.engine.pool.pool import Pool
 from mlpperf.engine.statistics.intervals import UNKNOWN
 from mlpperf.engine.suites.series import Selection, Series
-from mlpperf.engine.versions.prepare import Pair, Revisions, pair
+from mlpperf.engine.versions.pair import Pair
+from mlpperf.engine.versions.prepare import pair
+from mlpperf.engine.versions.revisions import Revisions
 from mlpperf.engine.versions.scratch import scratch
 from mlpperf.engine.why import Causes, explain
 from mlpperf.errors import MlpperfError

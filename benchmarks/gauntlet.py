@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlpperf.engine.history.recording import Recording
-from mlpperf.engine.versions.prepare import Revisions
 from mlpperf.engine.versions.prepare import pair as versions
+from mlpperf.engine.versions.revisions import Revisions
 from mlpperf.errors import MlpperfError
 from trackers import TRACKERS, suite_tracker
 

@@ -35,7 +35,8 @@ from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.terminal import console
 from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.layout import import_folders
-from mlpperf.engine.versions.prepare import Revisions, pair
+from mlpperf.engine.versions.prepare import pair
+from mlpperf.engine.versions.revisions import Revisions
 from mlpperf.engine.versions.scratch import scratch
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.words import percentage

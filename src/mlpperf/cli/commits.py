@@ -192,7 +192,8 @@ def calibrate(
     from ..engine.machine.environment import environment
     from ..engine.suites.commands import COMMANDS
     from ..engine.suites.series import Selection
-    from ..engine.versions.prepare import Revisions, pair
+    from ..engine.versions.prepare import pair
+    from ..engine.versions.revisions import Revisions
     from ..engine.versions.scratch import scratch
 
     recording = Recording("calibration", "calibrations", records)

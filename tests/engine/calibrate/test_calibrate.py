@@ -41,7 +41,7 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.diff import same_code
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.errors import MlpperfError
 

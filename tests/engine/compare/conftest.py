@@ -10,7 +10,7 @@ from mlpperf.engine.compare.context import Context
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.suites.series import Selection
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.protocol import Inventory, Samples, Session
 

@@ -22,7 +22,7 @@ from mlpperf.engine.statistics.verdicts import Reason, Verdict
 from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.environment import Runtime
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.protocol import CallTime, DryRun, Inventory, Samples, Session
 

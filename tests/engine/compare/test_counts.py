@@ -24,7 +24,7 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.layout import BUILT, SOURCES
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.counts import Counts, Executed
 from mlpperf.engine.worker.protocol import CallTime, Counted, DryRun

@@ -16,7 +16,7 @@ from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.memory import CALLS, _judged, judge_memory, judges_of_memory
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.suites.series import Selection, Series
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.allocations import MARK, _counted, least_memory
 from mlpperf.engine.worker.protocol import MemoryCounts

@@ -24,7 +24,7 @@ from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.verdicts import Reason, Verdict
 from mlpperf.engine.suites.series import Selection, Series
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.engine.worker.protocol import CallTime, DryRun, HotPath, Inventory, Samples, Session
 

@@ -21,7 +21,7 @@ from mlpperf.engine.compare.budget import SCREENING
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.files import own_folder
 from mlpperf.engine.suites.series import Selection, Series
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.engine.worker import allocations
 from mlpperf.errors import MlpperfError

@@ -21,7 +21,7 @@ from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.layout import PACKAGES
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.engine.worker.protocol import Names, Session
 

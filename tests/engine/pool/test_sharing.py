@@ -11,7 +11,7 @@ from mlpperf.engine.pool.pool import Pool
 from mlpperf.engine.pool.process import DependentError
 from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.versions.environment import Runtime
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.protocol import Inventory, Session
 

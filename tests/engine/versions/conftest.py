@@ -1,10 +1,11 @@
-"""A project with an extension module, and a compiler that only writes down what it compiles."""
+"""Pairs of versions; a project with an extension module, and a compiler that only takes notes."""
 
+import contextlib
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,6 +16,9 @@ from mlpperf.engine.suites.build_settings import USUAL, BuildSettings
 from mlpperf.engine.versions import build_environment
 from mlpperf.engine.versions.builds import Job, build_all
 from mlpperf.engine.versions.layout import BUILT
+from mlpperf.engine.versions.pair import Pair
+from mlpperf.engine.versions.prepare import pair
+from mlpperf.engine.versions.revisions import Revisions
 
 PYPROJECT = """[build-system]
 requires = []
@@ -172,3 +176,17 @@ def kept(quick: Quick, remembered: None) -> Quick:
     shutil.copytree(cache, os.environ["MLPPERF_CACHE"], symlinks=True)
     quick.set_up()
     return quick
+
+
+@pytest.fixture
+def made(project: Any, tmp_path: Path) -> Iterator[Any]:
+    """Makes pairs of revisions of the project."""
+    numbers = iter(range(100))
+
+    def pair_of(base: str | None, head: str | None, exact: bool = False) -> Pair:
+        into = tmp_path / f"pair-{next(numbers)}"
+        into.mkdir()
+        return pair(Revisions(base, head, exact=exact), project.folder, into)
+
+    with contextlib.chdir(project.folder):
+        yield pair_of

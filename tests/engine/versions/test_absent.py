@@ -8,7 +8,7 @@ import pytest
 from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.versions.absent import POINTER, ignored_modules, pointers
 from mlpperf.engine.versions.layout import BUILT
-from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import checked_out
 
 

@@ -20,7 +20,8 @@ from mlpperf.cli.app import app
 from mlpperf.engine.versions import build_environment, builds
 from mlpperf.engine.versions.build_cache import kept_wheels
 from mlpperf.engine.versions.layout import SOURCES, built_from
-from mlpperf.engine.versions.prepare import Revisions, pair
+from mlpperf.engine.versions.prepare import pair
+from mlpperf.engine.versions.revisions import Revisions
 from mlpperf.errors import MlpperfError
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")

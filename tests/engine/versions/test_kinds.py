@@ -13,8 +13,10 @@ import pytest
 from mlpperf.engine.versions import apart, environment
 from mlpperf.engine.versions.apart import in_words
 from mlpperf.engine.versions.layout import PACKAGES
-from mlpperf.engine.versions.prepare import Pair, Revisions, pair
+from mlpperf.engine.versions.pair import Pair
+from mlpperf.engine.versions.prepare import pair
 from mlpperf.engine.versions.repository import is_release
+from mlpperf.engine.versions.revisions import Revisions
 from mlpperf.errors import MlpperfError
 
 pytestmark = pytest.mark.usefixtures("temporary")

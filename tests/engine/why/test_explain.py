@@ -16,7 +16,8 @@ from mlpperf.cli.why import _recorded_command
 from mlpperf.engine.compare import CausesRecord
 from mlpperf.engine.history.reading import read_records
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.versions.prepare import Revisions, pair
+from mlpperf.engine.versions.prepare import pair
+from mlpperf.engine.versions.revisions import Revisions
 from mlpperf.engine.versions.scratch import scratch
 from mlpperf.engine.why import Causes, explain, markdown, sentences
 

@@ -16,7 +16,7 @@ from ...errors import MlpperfError
 from ..compare import SUITE_BUDGET
 from ..pool.pool import Pool
 from ..suites.series import Selection, Series
-from ..versions.prepare import Pair
+from ..versions.pair import Pair
 from ..versions.scratch import scratch
 from ..versions.sources import lines_of
 from ..worker import protocol

@@ -21,7 +21,7 @@ from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import beta_quantile
 from ..suites.series import Selection, Series
 from ..versions.diff import changes
-from ..versions.prepare import Pair
+from ..versions.pair import Pair
 from ..versions.version import Version
 from .mutants import Mutant, Mutator
 from .planted import NOTHING, traced

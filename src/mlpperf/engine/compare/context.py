@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..pool.pool import Pool
 from ..suites.commands import COMMANDS
 from ..suites.series import Selection
-from ..versions.prepare import Pair
+from ..versions.pair import Pair
 
 SIDES = ("base", "head")
 

@@ -35,7 +35,7 @@ from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.series import Selection, Series
 from ..versions.diff import Changes
-from ..versions.prepare import Pair
+from ..versions.pair import Pair
 from ..versions.scratch import scratch
 from ..words import count
 from ..worker.protocol import DryRun

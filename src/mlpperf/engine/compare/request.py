@@ -15,7 +15,9 @@ from ..machine.environment import environment as environment_of
 from ..suites.series import THRESHOLD, Selection
 from ..suites.settings import Settings
 from ..versions.own import differing
-from ..versions.prepare import Pair, Revisions, pair
+from ..versions.pair import Pair
+from ..versions.prepare import pair
+from ..versions.revisions import Revisions
 from ..versions.scratch import scratch
 from ..words import some
 from .pipeline import compare

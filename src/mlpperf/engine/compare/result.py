@@ -13,7 +13,7 @@ from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
 from ..suites.series import Series
 from ..versions.layout import project_named
-from ..versions.prepare import Pair
+from ..versions.pair import Pair
 from ..words import count, some
 from .finding import Finding
 from .gate import Allowance, Kept, allowance, budget_outcomes

@@ -17,7 +17,7 @@ from ... import __version__
 from ...errors import MlpperfError
 from ..history.fields import Count, OneOrMore
 from ..suites.series import Series
-from ..versions.prepare import Pair
+from ..versions.pair import Pair
 
 SHARDS_MOST = 1000
 

@@ -19,7 +19,7 @@ from ..versions.absent import ignored_in
 from ..versions.environment import Runtime
 from ..versions.layout import PACKAGES, extension_modules, import_folders, own_packages
 from ..versions.metadata import scripts_folder, write_scripts
-from ..versions.prepare import Pair
+from ..versions.pair import Pair
 from ..versions.variables import new_home, variables
 from ..versions.version import Version
 from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task

@@ -16,8 +16,8 @@ from ..pool.pool import Pool
 from ..statistics.blocks import ROW
 from ..suites.commands import COMMANDS
 from ..suites.series import Selection, Series
+from ..versions.pair import Pair
 from ..versions.parts import Diff, Parts, runs, split
-from ..versions.prepare import Pair
 from ..versions.scratch import scratch
 from ..words import count
 from ..worker.protocol import DryRun, Places

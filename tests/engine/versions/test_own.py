@@ -1,0 +1,61 @@
+"""What two versions share."""
+
+from pathlib import Path
+
+import pytest
+
+from mlpperf.engine.versions.own import share
+from mlpperf.errors import MlpperfError
+
+
+def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A version with a suite, one without, and something precious beside them."""
+    source, target, beside = (tmp_path / name for name in ("head", "base", "beside"))
+    for folder in (source / "tests" / "data", target / "src", beside / "tests"):
+        folder.mkdir(parents=True)
+    (source / "tests" / "test_it.py").write_text("head's", encoding="utf-8")
+    (source / "tests" / "test_it.py").chmod(0o755)
+    (source / "tests" / "link").symlink_to("../conftest.py")
+    (source / "conftest.py").write_text("head's", encoding="utf-8")
+    for name in ("conftest.py", "tests/test_it.py"):
+        (beside / name).write_text("precious", encoding="utf-8")
+    (target / "src" / "test_it.py").write_text("base's own", encoding="utf-8")
+    return source, target, beside
+
+
+@pytest.mark.parametrize("name", ["tests", "tests/test_it.py", "conftest.py"])
+@pytest.mark.parametrize("kind", ["nothing", "file", "folder", "within", "out", "absolute", "lost"])
+def test_a_suite_is_written_in_its_place_and_nowhere_else(
+    name: str, kind: str, tmp_path: Path
+) -> None:
+    source, target, beside = folders(tmp_path)
+    top = target / name.partition("/")[0]
+    if kind == "file":
+        top.write_text("base's", encoding="utf-8")
+    elif kind == "folder":
+        top.mkdir()
+        (top / "test_old.py").touch()
+    elif kind != "nothing":
+        to = {"within": "src", "out": f"../beside/{top.name}", "lost": "nowhere"}
+        top.symlink_to(to.get(kind, str(beside / top.name)))
+    share(source, target, name)
+    assert (target / name).stat().st_mode == (source / name).stat().st_mode
+    written = target / name / "test_it.py" if name == "tests" else target / name
+    assert written.read_text(encoding="utf-8") == "head's"
+    assert not (target / name).is_symlink()
+    if name == "tests":
+        assert (target / "tests/link").readlink() == Path("../conftest.py")
+        assert not (target / "tests/test_old.py").exists()
+    assert (beside / "conftest.py").read_text(encoding="utf-8") == "precious"
+    assert [p.name for p in (beside / "tests").iterdir()] == ["test_it.py"]
+    assert (beside / "tests/test_it.py").read_text(encoding="utf-8") == "precious"
+    assert (target / "src/test_it.py").read_text(encoding="utf-8") == "base's own"
+
+
+@pytest.mark.parametrize("name", [".", "..", "../beside", "/", ""])
+def test_what_is_no_part_of_a_version_is_notshared(name: str, tmp_path: Path) -> None:
+    source, target, beside = folders(tmp_path)
+    with pytest.raises(MlpperfError, match="A file of the suite is"):
+        share(source, target, name)
+    assert (target / "src/test_it.py").exists()
+    assert (beside / "conftest.py").exists()
