@@ -325,6 +325,22 @@ def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
 
 
 @pytest.mark.usefixtures("in_forks")
+def test_a_new_file_that_the_base_cannot_load_leaves_the_others_as_they_are(town: Any) -> None:
+    town.write("src/town/books.py", "def read():\n    return 1\n")
+    books = "from town import books\n\ndef test_read(benchmark):\n    benchmark(books.read)\n"
+    town.write("tests/perf/check_books.py", books)
+    code, record, said = compared(town, "HEAD", "--suite", "pytest")
+    assert code == 0, said
+    assert set(words(record).values()) == {"new", "skipped: runs no changed code"}
+    assert words(record)["test_read"] == "new"
+    assert record["everywhere"] == ""
+    (note,) = record["trouble"]
+    assert note.startswith("HEAD: tests/perf/check_books.py cannot be loaded: ImportError")
+
+    assert note.endswith("(src/town/__init__.py)")  # and not where the copy was
+
+
+@pytest.mark.usefixtures("in_forks")
 def test_a_suite_may_have_a_repository_of_its_own(town: Any, tmp_path: Path) -> None:
     """Commits are the project's then, and benchmarks those of the repository that we are in."""
     address = os.path.relpath(town.folder, tmp_path / "suite" / "asv")

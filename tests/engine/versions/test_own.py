@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.versions.own import share
+from mlpperf.engine.suites.discovery import Suite
+from mlpperf.engine.versions.own import Own, share
+from mlpperf.engine.versions.version import Version
 from mlpperf.errors import MlpperfError
 
 
@@ -59,3 +61,27 @@ def test_what_is_no_part_of_a_version_is_notshared(name: str, tmp_path: Path) ->
         share(source, target, name)
     assert (target / "src/test_it.py").exists()
     assert (beside / "conftest.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("places", "given_back", "written"),
+    [
+        (["tests/test_it.py"], ["tests/test_it.py"], ["tests/test_it.py"]),
+        (["tests/test_new.py"], [], []),
+        (["tests/test_new.py", "tests/test_it.py"], ["tests/test_it.py"], ["tests/test_it.py"]),
+        ([""], [""], ["tests/test_it.py", "tests/test_more.py"]),
+    ],
+)
+def test_the_base_gets_its_own_files_back_where_it_has_some(
+    places: list[str], given_back: list[str], written: list[str], tmp_path: Path
+) -> None:
+    own, base = tmp_path / "own", tmp_path / "base"
+    for folder, names in ((own, ("it", "more")), (base, ("it", "new", "more"))):
+        (folder / "tests").mkdir(parents=True)
+        for name in names:
+            (folder / f"tests/test_{name}.py").write_text(folder.name, encoding="utf-8")
+    files = ("tests/test_it.py", "tests/test_new.py", "tests/test_more.py")
+    suite = Suite("pytest", (), files, files, "tests")
+    theirs = Own(Version("old", "1", own), {})
+    assert theirs.give_back(suite, places, base) == given_back
+    assert [n for n in files if (base / n).read_text(encoding="utf-8") == "own"] == written

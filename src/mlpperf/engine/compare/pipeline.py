@@ -54,6 +54,7 @@ from .counts import conclude as conclude_counts
 from .counts import count_alone, count_calls
 from .dry_run import (
     bounds_of_long_calls,
+    comparable,
     conclude,
     confirm,
     dry_run,
@@ -164,7 +165,8 @@ def _steps(
 
     context.progress("dry run")
     longest = longest_proof(budget, len(planned.findings))
-    with watching(context, planned.series, changes, longest) as wait_for_touched:
+    in_both = [series for series in planned.series if comparable(planned.findings[series])]
+    with watching(context, in_both, changes, longest) as wait_for_touched:
         runs: Mapping[Series, DryRun] = dry_run(context, planned.series, longest)
         context.progress("which benchmarks run changed code?")
         touched = wait_for_touched()

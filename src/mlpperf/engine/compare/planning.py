@@ -157,12 +157,13 @@ def _discover(context: Context, suite: Suite) -> dict[str, Inventory]:
     inventories = pool.discover(suite.kind, [*SIDES, "own"] if own else SIDES)
     base, head = inventories["base"], inventories["head"]
     places = [place for place in base.broken if place not in head.broken]
-    if places and own and own.give_back(suite, places, pair.base.root):
+    if places and own and (given_back := own.give_back(suite, places, pair.base.root)):
         inventories |= pool.discover(suite.kind, ["base"])
+        why = _reason(given_back[0], base.broken[given_back[0]])
         context.warn(
-            f"{', '.join(places) or suite.place} of {pair.head.name} does not load at "
-            f"{pair.base.name} ({next(iter(base.broken.values()))}); what both have is compared by "
-            f"the own files of {pair.base.name}"
+            f"{', '.join(given_back) or suite.place} of {pair.head.name} does not load at "
+            f"{pair.base.name} ({why}); what both have is compared by the own files of "
+            f"{pair.base.name}"
         )
     return inventories
 

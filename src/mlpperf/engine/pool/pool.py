@@ -82,7 +82,8 @@ class Pool:
                 try:
                     for answer in worker:
                         inventories[side] = answer
-                    inventories[side] = _with_last_words(inventories[side], worker)
+                    whole = f"{self._sides[side].whole}/"
+                    inventories[side] = _with_last_words(inventories[side], worker, whole)
                 except WorkerError as reason:
                     self._warn(str(reason))
                     inventories[side] = Inventory(side, broken={"": str(reason)})
@@ -276,9 +277,12 @@ def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:
     return [given for given in suite.arguments if given not in suite.tests or given in wanted]
 
 
-def _with_last_words(inventory: Inventory, worker: TaskWorker) -> Inventory:
-    """A module that ends Python has often printed why, and what to do."""
-    broken = dict(inventory.broken)
+def _with_last_words(inventory: Inventory, worker: TaskWorker, whole: str) -> Inventory:
+    """A module that ends Python has often printed why, and what to do.
+
+    The name of the folder `whole`, in which a copy is, tells nothing.
+    """
+    broken = {place: why.replace(whole, "") for place, why in inventory.broken.items()}
     ends = [file for file, why in broken.items() if "SystemExit" in why]
     if ends and (last := worker.last_line()):
         broken[ends[-1]] += f"; its last output: {last}"

@@ -25,17 +25,22 @@ class Own:
     version: Version
     suites: Mapping[str, Suite]
 
-    def give_back(self, suite: Suite, places: Sequence[str], root: Path) -> bool:
+    def give_back(self, suite: Suite, places: Sequence[str], root: Path) -> list[str]:
         """Copy the base's own files at some places of a suite to `root` again.
 
-        All files of the suite if a place is not a file; False if the base has none of them.
+        All files of the suite if a place is not a file. The result are the places of which the base
+        has files; what only the head has is new.
         """
-        files = [_file(suite, place) for place in places]
-        if not all((self.version.root / name).is_file() for name in files):
-            files = [name for name in suite.files if (self.version.root / name).exists()]
-        for name in files:
+        files = {place: [_file(suite, place)] for place in places}
+        if not all((root / name).is_file() for (name,) in files.values()):
+            files = {place: list(suite.files) for place in places}
+        theirs = {
+            place: [name for name in names if (self.version.root / name).exists()]
+            for place, names in files.items()
+        }
+        for name in dict.fromkeys(name for names in theirs.values() for name in names):
             share(self.version.root, root, name)
-        return bool(files)
+        return [place for place, names in theirs.items() if names]
 
 
 def _file(suite: Suite, place: str) -> str:
