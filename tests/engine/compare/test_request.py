@@ -82,6 +82,15 @@ def test_a_commit_that_does_its_work_five_times_is_reported_by_name(
     }
 
 
+def test_a_working_tree_without_changes_is_its_commit_in_the_history(project: Any) -> None:
+    base = project.git("rev-parse", "HEAD").strip()
+    project.write("notes.md", "no code")
+    head = project.commit()
+    code, record, _ = command(project, base, *QUICK)
+    assert (code, record["head"]) == (0, "the working tree")
+    assert record["commits"] == {"base": base, "head": head}
+
+
 @pytest.mark.usefixtures("counted")
 def test_uncommitted_changes_are_judged_by_default(project: Any) -> None:
     project.work(repeats=5)

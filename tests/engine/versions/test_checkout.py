@@ -15,6 +15,7 @@ from mlpperf.engine.versions.checkout import (
     check_out,
     copy_tree,
     git,
+    unchanged_commit,
 )
 from mlpperf.engine.versions.repository import commit_named, project_folder
 from mlpperf.engine.versions.scratch import scratch
@@ -487,3 +488,48 @@ def test_what_cannot_be_written_is_one_sentence(project: Any, tmp_path: Path) ->
     sentence = refusal(copy_tree, project.folder, tmp_path / "file" / "below")
     assert "cannot be copied to" in sentence
     assert "Errno" not in sentence
+
+
+# --- the commit of a working tree -----------------------------------------------------------------
+
+
+def test_a_working_tree_without_changes_has_the_files_of_its_commit(project: Any) -> None:
+    assert unchanged_commit(project.folder) == project.git("rev-parse", "HEAD").strip()
+    project.write(".gitignore", "*.log\n")
+    commit = project.commit()
+    project.write("a.log", "ignored files are in no version")
+    assert unchanged_commit(project.folder) == commit
+
+
+@pytest.mark.parametrize(
+    "change", ["changed", "new", "deleted", "staged", "assume-unchanged", "skip-worktree"]
+)
+def test_a_working_tree_with_changes_has_not(change: str, project: Any) -> None:
+    file = next(project.folder.glob("src/*/*.py"))
+    if change == "new":
+        project.write("src/new.py", "")
+    elif change == "deleted":
+        file.unlink()
+    else:
+        if "-" in change:
+            project.git("update-index", f"--{change}", file)
+        file.write_text("changed = True\n", encoding="utf-8")
+        if change == "staged":
+            project.git("add", file)
+    assert unchanged_commit(project.folder) is None
+
+
+def test_a_working_tree_before_the_first_commit_has_not(tmp_path: Path, project: Any) -> None:
+    project.git("init", "--quiet", tmp_path / "empty")
+    assert unchanged_commit(tmp_path / "empty") is None
+
+
+def test_a_submodule_with_changes_is_one(project: Any, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    project.git("clone", "--quiet", project.folder, library)
+    add = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library, "lib")
+    project.git(*add)
+    commit = project.commit()
+    assert unchanged_commit(project.folder) == commit
+    project.write("lib/new.py", "")
+    assert unchanged_commit(project.folder) is None

@@ -38,7 +38,7 @@ class Explanation(msgspec.Struct, kw_only=True):
     schema : number of the format.
     kind : what sort of output it is.
     base, head : names of the versions.
-    commits : the hash of each version; null for a working tree or a release.
+    commits : the hash of each version; null for a changed working tree or a release.
     exit_code : 0 no regression, 1 regression, 2 not enough was judged.
     compared : what was compared.
     concluded : the verdict, and what the exit code means.

@@ -76,7 +76,7 @@ class Comparison:
         return cls(
             pair.base.name,
             pair.head.name,
-            {side: version.commit for side, version in versions.items()},
+            {side: version.hash for side, version in versions.items()},
             threshold,
             merge_base=pair.merge_base,
             project=project_named(pair.head.root).replace("-", "_").lower(),

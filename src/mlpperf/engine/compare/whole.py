@@ -134,7 +134,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     freed_memory : kept by the process, or returned.
     versions : of numerical packages, by name.
     base, head : names of the versions.
-    commits : the hash of each version; null for a working tree or a release.
+    commits : the hash of each version; null for a changed working tree or a release.
     exit_code : 0 no regression, 1 regression, 2 not enough was judged.
     verdict : that in a sentence.
     threshold : the smallest change that is reported, as a share.

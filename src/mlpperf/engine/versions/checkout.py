@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ...errors import MlpperfError
-from ..git import git, path
+from ..git import git, path, query
 from ..inside import inside
 from ..words import SHORT
 from .trees import files_below
@@ -130,6 +130,19 @@ def copy_tree(folder: Path, into: Path) -> Missing:
     missing = _copied(folder, into)
     _without_links_out(into)
     return missing
+
+
+def unchanged_commit(folder: Path) -> str | None:
+    """The commit that is checked out in `folder`, if all files of the working tree are its files.
+
+    None if one is changed, new or missing, or if git was asked not to look at it.
+    """
+    every = ("--untracked-files=all", "--ignore-submodules=none")
+    if query("status", "--porcelain", *every, folder=folder) != "":
+        return None
+    flags = {entry[0] for entry in _entries(git("ls-files", "-v", "-z", folder=folder))}
+    unseen = any(flag.islower() or flag == "S" for flag in flags)
+    return None if unseen else query("rev-parse", "--verify", "HEAD", folder=folder)
 
 
 def _copied(folder: Path, into: Path) -> Missing:

@@ -76,7 +76,7 @@ def with_release(version: Version, revision: str, python: str, into: Path) -> Ve
     else:
         shutil.move(into, version.whole / PACKAGES)
     title = f"{listed} {number}"
-    return replace(version, name=title, commit=None, entries=(), release=release)
+    return replace(version, name=title, commit=None, at=None, entries=(), release=release)
 
 
 def _requirements(about: Distribution, root: Path, revision: str, python: str) -> Iterator[str]:

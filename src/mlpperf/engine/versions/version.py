@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..suites import pyproject
 from ..words import SHORT
-from .checkout import Missing, check_out, copy_tree
+from .checkout import Missing, check_out, copy_tree, unchanged_commit
 from .environment import Runtime, packages, requirements, unmet
 from .imports import module_files
 from .layout import extension_modules, import_folders
@@ -42,6 +42,7 @@ class Version:
     ----------
     name : its name, as the user has written it.
     commit : its full hash; None for a working tree or a release.
+    at : of a working tree, the full hash of the commit whose files it has, if none was changed.
     root : the folder of the project's files.
     entries : the addresses of its hot paths, such as `package.module:PATHS`.
     copy : the folder with the files of the whole repository, around `root`; None if that is `root`.
@@ -58,6 +59,12 @@ class Version:
     home: Path | None = None
     missing: Missing = field(default_factory=dict)
     release: Release | None = None
+    at: str | None = None
+
+    @property
+    def hash(self) -> str | None:
+        """The full hash of the commit whose files it has; None if they are not those of one."""
+        return self.commit or self.at
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -85,11 +92,12 @@ def checked_out(
     commit = None if revision is None else commit_named(revision, top)
     into.mkdir()
     missing = copy_tree(top, into) if commit is None else check_out(commit, top, into)
+    at = unchanged_commit(top) if commit is None else None
     root = into / project
     # A whole hash is longer than a line of what is printed has room for.
     name = (commit[:SHORT] if commit and revision == commit else revision) or "the working tree"
     entries = entries_of(root, usual, into)
-    return Version(name, commit, root, entries, copy=into, home=top, missing=missing)
+    return Version(name, commit, root, entries, copy=into, home=top, missing=missing, at=at)
 
 
 def coexistence(base: Version, head: Version, folder: Path, reason: str) -> tuple[str, Runtime]:

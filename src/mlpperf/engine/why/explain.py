@@ -59,7 +59,7 @@ def explain(
     budget : seconds for all processes that time.
     """
     start, warnings = time.perf_counter(), list[str]()
-    commits = {side: getattr(pair, side).commit for side in SIDES}
+    commits = {side: getattr(pair, side).hash for side in SIDES}
     causes = Causes(pair.base.name, pair.head.name, commits, budget=budget)
     chosen = series[:SERIES_MOST]
     in_workers = [one for one in chosen if one.suite != COMMANDS]  # which can look into them
