@@ -35,6 +35,12 @@ class Street:
             return 2
         return inner()
 """
+DATACLASS = """
+import dataclasses
+@dataclasses.dataclass
+class New:
+    n: int = 1
+"""
 MAPS = """
 NORTH = 1
 
@@ -295,6 +301,13 @@ def test_annotations_matter_to_code_that_reads_them(
     assert ("def buy(f)" in named(changed, tmp_path)) is touched
 
 
+def test_a_class_that_uses_what_changed_is_another_one(tmp_path: Path) -> None:
+    for number, text in enumerate(("class A:\n    x = STEPS\n", "class A(STEPS): pass\n")):
+        base = {"streets": STREETS + text}
+        head = base["streets"].replace("STEPS = 10", "STEPS = 20")
+        assert "what changed" in unsure(between(tmp_path / str(number), base, streets=head))
+
+
 def test_the_order_of_own_imports_matters(tmp_path: Path) -> None:
     """One may change what the other has set; those of others are sorted again and again."""
     imports = "import json\nimport math\nfrom . import maps, streets\n"
@@ -433,8 +446,9 @@ def test_a_method_more_tells_classes_apart_where_code_looks_for_methods(tmp_path
         ({"src/town/fast.so": "1"}, "fast.so changed, which is not Python source"),
         ({"src/town/fast.pyx": "1"}, "fast.pyx changed"),
         ({"setup.py": "1"}, "setup.py changed, which configures how the project is built"),
-        ({"requirements-dev.txt": "1"}, "how the project is built"),
-        ({"uv.lock": "1"}, "how the project is built"),
+        ({"requirements-dev.txt": "1"}, ""),
+        ({"uv.lock": "1"}, ""),
+        ({"setup.cfg": "[options]\nzip_safe = 1\n"}, "how the project is built"),
         ({"pyproject.toml": "[build-system]\nrequires = []\n"}, "how the project is built"),
         ({"streets": STREETS + "STEPS >> 2\n"}, "evaluates an expression"),
         ({"streets": STREETS + "def f(n: os.x(1)): pass\n"}, "calls x"),
@@ -449,6 +463,10 @@ def test_a_method_more_tells_classes_apart_where_code_looks_for_methods(tmp_path
         ({"streets": STREETS.replace("@property", "@abstractmethod")}, "decorator abstractmethod"),
         ({"maps": MAPS + "A = 1\nB = 2\n"}, ""),
         ({"streets": STREETS + "class New(ValueError):\n    x = 1\n"}, ""),
+        ({"streets": STREETS + "import enum\nclass New(enum.Enum):\n    x = 1\n"}, ""),
+        ({"streets": STREETS + DATACLASS}, ""),
+        ({"streets": STREETS + "A = 1\nclass New:\n    x = A\n"}, ""),
+        ({"streets": STREETS + "A = 1\nclass New(A): pass\n"}, "may be registered"),
     ],
 )
 def test_changes_that_cannot_be_followed_are_reported(

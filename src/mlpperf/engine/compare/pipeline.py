@@ -105,7 +105,7 @@ def compare(
         if not 0 < share < 1:
             at = f"{100 * share:.4g} %"
             raise MlpperfError(f"A threshold must lie between 0 and 100 %, not at {at}.")
-    warnings = [note for suite in pair.suites for note in suite.notes]
+    warnings = pair.notes
     comparison = Comparison.of(pair, threshold, budget=budget or 0.0, shard=shard)
     start, bystanders = time.perf_counter(), Bystanders()
     with alone(), scratch("inputs") as inputs:

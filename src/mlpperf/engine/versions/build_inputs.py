@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from .configuration import LINTERS
 from .imports import imports
 from .layout import BUILT
 from .trees import files_below
@@ -23,8 +24,7 @@ from .trees import files_below
 SCRIPTS = {"setup.py", "build.rs"}  # run by a build
 CONFIGURATION = {"pyproject.toml", "setup.cfg", "meson.build", "meson.options", "Cargo.toml"}
 CONFIGURATION |= {"meson_options.txt", "CMakeLists.txt"}
-LINTERS = {"black", "coverage", "cibuildwheel", "codespell", "isort", "mlpperf", "mypy", "pylint"}
-LINTERS |= {"pyright", "pytest", "ruff", "tox"}
+UNREAD = LINTERS | {"mlpperf", "pytest"}  # tables of pyproject.toml that no build reads
 # Folders whose files of these types, and no others, a build does not read.
 ASIDE = {"test", "tests", "doc", "docs", "benchmarks", "asv_bench", "examples"}
 ASIDE |= {".github", ".gitlab", ".circleci"}
@@ -45,7 +45,7 @@ RUNS = re.compile(
     rb"exec|runpy|import_module|importlib|__import__|subprocess|system|Popen|spawn|eval|cffi|imp\b"
 )
 TABLE = re.compile(
-    rb"^\[+\s*tool\.(?:%s)\b[^\n]*\n(?:(?!\[).*\n?)*" % "|".join(sorted(LINTERS)).encode(), re.M
+    rb"^\[+\s*tool\.(?:%s)\b[^\n]*\n(?:(?!\[).*\n?)*" % "|".join(sorted(UNREAD)).encode(), re.M
 )
 INSTALLED = re.compile(rb"install_sources\(([^()]*)\)")  # of meson: files that are only copied
 

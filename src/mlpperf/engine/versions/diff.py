@@ -8,13 +8,13 @@ cannot be followed is reported as such, and then counts as run.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..suites.pyproject import text_of
+from .configuration import builds
 from .following import Effect, Followed
 from .imports import module_files
 from .known_names import METADATA
@@ -24,16 +24,6 @@ from .version import Version
 
 OTHER_PACKAGES = "the project needs other packages"  # these may be slower themselves
 
-BUILT_BY = {"setup.py", "setup.cfg", "Pipfile", "environment.yml", "MANIFEST.in", "meson.build"}
-BUILT_BY |= {"CMakeLists.txt", "Cargo.toml", "build.py", "hatch_build.py"}
-# Tables of pyproject.toml, and keys of [project], that do not affect how code is built or run.
-LINTERS = {"ruff", "black", "isort", "mypy", "pyright", "pylint", "flake8", "coverage", "codespell"}
-LINTERS |= {"towncrier", "bumpversion", "commitizen", "semantic_release", "typos", "pydocstyle"}
-ABOUT = {"version", "description", "readme", "authors", "maintainers", "keywords", "classifiers"}
-ABOUT |= {"urls", "license", "license-files"}
-# Settings of ours by which a comparison judges; it takes the head's for both versions.
-JUDGING = {"suites", "series", "threshold", "thresholds", "budget", "bytecodes", "unjudged"}
-JUDGING |= {"accept", "gate"}
 # Files that are compiled or linked, or that a library opens without Python's open().
 NATIVE = {".so", ".pyd", ".dll", ".dylib", ".a", ".o", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"}
 NATIVE |= {".pyx", ".pxd", ".pxi", ".rs", ".f", ".f90", ".go", ".cu", ".pyc", ".whl", ".egg"}
@@ -125,31 +115,8 @@ def _unfollowed(name: str, both: Trees) -> str:
     file = Path(name)
     if any(tree[name].is_symlink() for tree in both.trees.values() if name in tree):
         return f"the link {name} changed"
-    if file.name == "pyproject.toml":
-        settings = [_settings(text) for text in both.texts(name).values()]
-        builds = len(settings) == 1 or settings[0] != settings[1]
-    else:
-        locked = file.suffix == ".lock" or file.name.startswith("requirements")
-        builds = file.name in BUILT_BY or (locked and file.suffix != ".py")
-    if builds:
+    if builds(name, list(both.texts(name).values())):
         return f"{name} changed, which configures how the project is built"
     if file.suffix in NATIVE or ".so." in file.name:
         return f"{name} changed, which is not Python source"
     return ""
-
-
-def _settings(text: bytes) -> object:
-    """The content of a pyproject.toml that affects how code is built and run."""
-    try:
-        content = tomllib.loads(text.decode())
-    except (ValueError, RecursionError):
-        return text
-    for name, ignored in (("tool", LINTERS), ("project", ABOUT)):
-        table = content.get(name, {})
-        if not isinstance(table, dict):
-            return text
-        content[name] = {k: v for k, v in table.items() if k not in ignored}
-    own = content["tool"].get("mlpperf")
-    if isinstance(own, dict) and own.keys() <= JUDGING:
-        del content["tool"]["mlpperf"]
-    return content

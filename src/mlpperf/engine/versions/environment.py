@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from datetime import date
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from filelock import FileLock
@@ -50,6 +52,8 @@ UNREACHABLE = (
     "ConnectTimeout",
     "error sending request",
 )
+CAUSE = re.compile(r"(?:cause:|╰─▶)\s+(\S.*)", re.DOTALL)  # in the output of uv
+LONGEST_CAUSE = 400  # characters
 KEPT = 2 * 86400.0  # seconds that packages are kept after their last use
 QUESTION = 60.0  # seconds for an interpreter to answer
 
@@ -326,9 +330,11 @@ def install(
 
 
 def _why(output: str) -> str:
-    """The line of pip's or uv's output that has the reason for a failure."""
+    """The reason for a failure: a line of the output of pip, or the last cause in that of uv."""
     if any(sign in output for sign in UNREACHABLE):
         return "the package index cannot be reached"
+    if cause := CAUSE.findall(output):
+        return shorten(cause[-1], LONGEST_CAUSE, placeholder=" …")
     lines = output.splitlines()
     conflicts = [line for line in lines if "Cannot install" in line]
     return conflicts[0].strip() if conflicts else last_line(output)

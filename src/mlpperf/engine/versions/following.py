@@ -106,6 +106,7 @@ class Followed:
         self._names = set(names)  # all of them: other files may import them
         self._strings: set[str] = set()  # names that were added or removed
         self._added: set[str] = set()  # likewise, of functions
+        self._new: set[str] = set()  # classes that only one version has, with a dot at the end
         self._bare: dict[str, set[str]] = {}  # names of changed modules, by the file with them
         one_sided = len(both.texts(name)) < 2
         self._module = set[str]()  # how others mention it, if only one version has this module
@@ -142,11 +143,11 @@ class Followed:
         for kind, names in (("docs", DOCSTRINGS), ("types", ANNOTATIONS)):
             if len({tuple(getattr(outline, kind)) for outline in sides.values()}) > 1:
                 self._bind(name, names)
-        new = self._classes(sides)
-        self._functions(sides, new)
-        self._statements(sides, new)
+        self._classes(sides)
+        self._functions(sides)
+        self._statements(sides)
 
-    def _functions(self, sides: Mapping[str, Outline], new: set[str]) -> None:
+    def _functions(self, sides: Mapping[str, Outline]) -> None:
         keyed = {side: outline.keyed("function") for side, outline in sides.items()}
         for side, other in (("base", "head"), ("head", "base")):
             for key, part in keyed[side].items():
@@ -167,7 +168,7 @@ class Followed:
                 elif at_top:
                     self.effect.elsewhere = True
                 why = part.opaque or (self._both.mentions(MAKING) and sides[side].around(part))
-                if theirs is None and part.within and part.within not in new:
+                if theirs is None and part.within and part.within not in self._new:
                     why = why or self._told_apart(part)
                 if why and at_top:
                     self._unsure(self._name, why)
@@ -179,25 +180,22 @@ class Followed:
             return f"has the method {part.within}{part.name} in one version only"
         return ""
 
-    def _classes(self, sides: Mapping[str, Outline]) -> set[str]:
-        """Compare the classes; the result are those that only one version has."""
+    def _classes(self, sides: Mapping[str, Outline]) -> None:
         one, other = (outline.keyed("class") for outline in sides.values())
-        new = set()
         for key in one.keys() | other.keys():
             if key in one and key in other:
                 if one[key].text != other[key].text:
                     self._unsure(self._name, "has a class with other bases or decorators")
                 continue
             part = one.get(key) or other[key]
-            new.add(f"{part.within}{part.name}.")
+            self._new.add(f"{part.within}{part.name}.")
             self._bind(self._name, {*part.binds, SUBCLASSES})
             side = "base" if key in one else "head"
             self.effect.add_top(side, self._name, part)
             if part.opaque:
                 self._unsure(self._name, part.opaque)
-        return new
 
-    def _statements(self, sides: Mapping[str, Outline], new: set[str]) -> None:
+    def _statements(self, sides: Mapping[str, Outline]) -> None:
         """Compare statements and imports, and the order of those in both versions."""
         name = self._name
         counts = {
@@ -212,12 +210,12 @@ class Followed:
             for part in sides[side].parts:
                 again = any(binders[one] > 1 for one in part.binds) and not part.within
                 if part.kind in ("function", "class"):
-                    if (again or part.reads) and part.within not in new:
+                    if (again or part.reads) and part.within not in self._new:
                         order[side].append(f"{part.kind} {part.within}{part.name}")
                 elif (part.within, part.text) not in only:
                     if part.kind == "statement" or again or self._is_own(part):
                         order[side].append(f"{part.within} {part.text}")
-                elif part.within in new:
+                elif part.within in self._new:
                     if part.opaque:
                         self._unsure(name, part.opaque)
                 else:
@@ -338,6 +336,8 @@ class Followed:
             self.effect.add(side, name, part)
             if part.opaque and any(f"'{one}'" in part.top for one in here | self._names):
                 self._unsure(name, f"uses what changed, and {part.opaque}")
+        elif name == self._name and {part.within, f"{part.within}{part.name}."} & self._new:
+            pass  # the class is what changed
         elif part.kind == "class":
             self._unsure(name, "has a class that is made of what changed")
         elif part.within:

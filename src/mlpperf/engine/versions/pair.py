@@ -9,6 +9,7 @@ from functools import cached_property
 from ..suites.discovery import Suite
 from ..suites.settings import Settings
 from .absent import ignored_modules, pointers
+from .configuration import other_packages
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
 from .environment import Runtime
 from .layout import PACKAGES, built_from
@@ -85,7 +86,20 @@ class Pair:
     @property
     def runs_alike(self) -> bool:
         """Whether unchanged code takes as long in both: in one process, with the same packages."""
-        return not self.isolated and self.base.requirements == self.head.requirements
+        alike = self.base.requirements == self.head.requirements or not self._own_packages
+        return alike and not self.isolated
+
+    @property
+    def _own_packages(self) -> bool:
+        """Whether each version has some packages in a folder of its own."""
+        return any((version.whole / PACKAGES).is_dir() for version in (self.base, self.head))
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what is left out, and why."""
+        apart = self._own_packages or self.base.release or self.head.release
+        packages = "" if apart else other_packages(self.base, self.head)
+        return [*(note for suite in self.suites for note in suite.notes), *filter(None, [packages])]
 
     @property
     def changes(self) -> Changes | None:

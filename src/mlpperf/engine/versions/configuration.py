@@ -1,0 +1,105 @@
+"""What a project's configuration decides: how it is built, or which packages are installed."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from ..suites.pyproject import table_at
+from .version import Version
+
+BUILT_BY = {"setup.py", "setup.cfg", "MANIFEST.in", "meson.build", "CMakeLists.txt", "Cargo.toml"}
+BUILT_BY |= {"build.py", "hatch_build.py"}
+# Tables of pyproject.toml that only a tool reads which neither builds nor runs code.
+LINTERS = {"ruff", "black", "isort", "mypy", "pyright", "pylint", "flake8", "coverage", "codespell"}
+LINTERS |= {"towncrier", "bumpversion", "commitizen", "semantic_release", "typos", "pydocstyle"}
+LINTERS |= {"basedpyright", "pyrefly", "ty", "interrogate", "vulture", "check-wheel-contents"}
+LINTERS |= {"tox", "nox", "cibuildwheel"}
+# Keys of [project] that describe it.
+ABOUT = {"version", "description", "readme", "authors", "maintainers", "keywords", "classifiers"}
+ABOUT |= {"urls", "license", "license-files", "requires-python"}
+# Settings of ours by which a comparison judges; it takes the head's for both versions.
+JUDGING = {"suites", "series", "threshold", "thresholds", "budget", "bytecodes", "unjudged"}
+JUDGING |= {"accept", "gate"}
+# Keys that name packages to install, by their table.
+NAMING: dict[tuple[str, ...], set[str]] = {
+    (): {"dependency-groups"},
+    ("project",): {"dependencies", "optional-dependencies"},
+    ("tool", "hatch"): {"envs"},
+    ("tool", "pdm"): {"dev-dependencies", "resolution", "source"},
+    ("tool", "poetry"): {"dependencies", "dev-dependencies", "extras", "group", "source"},
+    ("tool", "uv"): {
+        *("conflicts", "constraint-dependencies", "default-groups", "dependency-groups"),
+        *("dev-dependencies", "environments", "exclude-newer", "exclude-newer-package", "index"),
+        *("override-dependencies", "required-version"),
+    },
+}
+NOT_COMPARED = (
+    "{names} other packages than at {base}; both versions ran with those that are installed. To "
+    "compare packages, use --base-with and --head-with."
+)
+
+
+def builds(name: str, texts: list[bytes]) -> bool:
+    """Whether a file that differs, or is in one version only, may change how code is built."""
+    file = Path(name)
+    if file.name != "pyproject.toml":
+        return file.name in BUILT_BY
+    settings = [_split(text)[0] for text in texts]
+    return len(settings) == 1 or settings[0] != settings[1]
+
+
+def other_packages(base: Version, head: Version) -> str:
+    """A sentence about files that name other packages, which no comparison of commits installs.
+
+    Those at the top of the repository and of the project count; empty without any.
+    """
+    differ = set()
+    for one, other in {(base.whole, head.whole), (base.root, head.root)}:
+        for name in {file.name for top in (one, other) for file in top.iterdir()}:
+            texts = [(top / name).read_bytes() for top in (one, other) if (top / name).is_file()]
+            named = [_packages(name, text) for text in texts]
+            if len(named) == 2 and named[0] != named[1]:
+                differ.add((other / name).relative_to(head.whole).as_posix())
+    if not differ:
+        return ""
+    names = f"{', '.join(sorted(differ))} {'names' if len(differ) == 1 else 'name'}"
+    return NOT_COMPARED.format(names=names, base=base.name)
+
+
+def _packages(name: str, text: bytes) -> object:
+    """The packages that a file names; nothing if it is not such a file."""
+    file = Path(name)
+    if file.name == "pyproject.toml":
+        return _split(text)[1]
+    lists = file.suffix == ".txt" and file.name.startswith(("requirements", "constraints"))
+    locks = file.suffix == ".lock" or file.name in ("Pipfile", "environment.yml", "pylock.toml")
+    return text if lists or locks else None
+
+
+def _split(text: bytes) -> tuple[object, object]:
+    """The content of a pyproject.toml that affects how code is built and run; and its packages.
+
+    All of it may be both if it cannot be read.
+    """
+    try:
+        content = tomllib.loads(text.decode())
+    except (ValueError, RecursionError):
+        return text, text
+    named: dict[str, Any] = {}
+    for keys, naming in NAMING.items():
+        table = table_at(content, *keys)
+        for key in naming & table.keys():
+            named[".".join((*keys, key))] = table.pop(key)
+    for name, ignored in (("tool", LINTERS), ("project", ABOUT)):
+        table = table_at(content, name)
+        for key in ignored & table.keys():
+            del table[key]
+    tools = table_at(content, "tool")
+    own = tools.get("mlpperf")
+    if isinstance(own, dict) and own.keys() <= JUDGING:
+        del tools["mlpperf"]
+    for name in [name for name, table in tools.items() if not table]:  # it had nothing else
+        del tools[name]
+    return {name: table for name, table in content.items() if table}, named
