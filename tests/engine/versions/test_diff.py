@@ -35,6 +35,7 @@ class Street:
             return 2
         return inner()
 """
+GETTER = "from operator import attrgetter\nfrom . import streets\n\n"
 DATACLASS = """
 import dataclasses
 @dataclasses.dataclass
@@ -254,6 +255,9 @@ def test_so_does_what_another_module_hands_on(tmp_path: Path) -> None:
         ("def buy(n):\n    from .streets import walk\n    return getattr(walk, n)\n", True),
         ("def buy(module):\n    return getattr(module, 'OTHER')\n", False),
         ("def buy(what, name):\n    return getattr(what, name)\n", False),
+        (f"{GETTER}def buy(module):\n    return attrgetter('OTHER', 'x.y')(module)\n", False),
+        (f"{GETTER}def buy(module):\n    return attrgetter('OTHER', 'x.STEPS')(module)\n", True),
+        (f"{GETTER}def buy(module, name):\n    return attrgetter('OTHER', name)(module)\n", True),
         ("def buy():\n    'It takes STEPS.'\n    return 1\n", False),
     ],
 )

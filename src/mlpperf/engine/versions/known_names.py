@@ -12,7 +12,8 @@ IMPORTING |= {"timeit", "testmod", "testfile", "runsource", "runctx"}
 # Names that give access to a name without mentioning it: to any, or to one of an argument's.
 ANY_NAME = IMPORTING | {"globals", "vars", "locals", "dir", "__dict__", "getmembers", "modules"}
 ANY_NAME |= {"f_globals", "f_locals", "__globals__", "get_objects"}
-ATTRIBUTE = {"getattr", "hasattr", "setattr", "attrgetter", "methodcaller", "__getattribute__"}
+GETTERS = {"attrgetter", "methodcaller"}  # whose arguments name attributes
+ATTRIBUTE = GETTERS | {"getattr", "hasattr", "setattr", "__getattribute__"}
 # Stand for every name that such a call may mean.
 ANYTHING, ANY_ATTRIBUTE = "*", "?"
 ANY = {ANYTHING: ANY_NAME, ANY_ATTRIBUTE: ATTRIBUTE}

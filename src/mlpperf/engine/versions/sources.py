@@ -19,6 +19,7 @@ from .known_names import (
     ANY,
     ATTRIBUTE,
     BUILTIN,
+    GETTERS,
     GIVING,
     IMPLICIT,
     PLAIN_BASES,
@@ -376,10 +377,11 @@ def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
         elif isinstance(node, ast.MatchClass):
             names |= {f".{name}" for name in node.kwd_attrs}
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            asks = node.func.id in ATTRIBUTE and len(node.args) > 1
-            if asks and isinstance(node.args[1], ast.Constant):  # the string names the attribute
-                asked = node.func
-                used.add(id(node.args[0]))
+            given, of = node.args, node.func.id in ATTRIBUTE - GETTERS
+            strings = given[1:2] if of else given if node.func.id in GETTERS else []
+            if strings and all(isinstance(one, ast.Constant) for one in strings):
+                asked = node.func  # the strings name the attributes
+                used |= {id(given[0])} if of else set()
         elif isinstance(node, ast.Expr) and _is_text(node):
             continue
         for name in node._fields:  # ast.iter_child_nodes takes twice as long
