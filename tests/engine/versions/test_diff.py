@@ -268,6 +268,25 @@ def test_names_are_also_reached_by_strings(shops: str, touched: bool, tmp_path: 
 
 
 @pytest.mark.parametrize(
+    ("body", "touched"),
+    [
+        ("    f.__doc__ = g.__doc__", False),
+        ("    f.__doc__ = 'It buys.'", False),
+        ("    f.__doc__ = f'{g.__doc__} {f.__doc__}'", True),
+        ("    f.__doc__ = g.text = g.__doc__", True),
+        ("    f.text = g.__doc__", True),
+        ("    f.__doc__ = g.__doc__\n    return g.__doc__", True),
+    ],
+)
+def test_a_docstring_that_is_handed_on_matters_to_nothing_else(
+    body: str, touched: bool, tmp_path: Path
+) -> None:
+    streets = STREETS.replace("def walk(n):", 'def walk(n):\n    """Walk."""')
+    changed = between(tmp_path, {"shops": f"def buy(f, g):\n{body}\n"}, streets=streets)
+    assert ("def buy(f, g)" in named(changed, tmp_path)) is touched
+
+
+@pytest.mark.parametrize(
     "shops",
     [
         "def buy(f):\n    return f.__doc__\n",

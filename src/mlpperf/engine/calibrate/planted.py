@@ -18,7 +18,7 @@ from ..pool.pool import Pool
 from ..suites.series import Selection, Series
 from ..versions.pair import Pair
 from ..versions.scratch import scratch
-from ..versions.sources import lines_of
+from ..versions.syntax import lines_of
 from ..worker import protocol
 from .loops import LoopTimes
 

@@ -27,7 +27,8 @@ from .known_names import (
     TELLING,
 )
 from .layout import PACKAGES
-from .sources import UNREADABLE, Lines, Outline, Part, outlined
+from .sources import UNREADABLE, Outline, Part, outlined
+from .syntax import Lines
 from .trees import Trees, words_of
 
 MOST_READ = 40_000_000  # bytes of both versions: half a minute or more

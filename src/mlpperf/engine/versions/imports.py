@@ -15,7 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from .known_names import IMPORTING
-from .sources import UNREADABLE, last_name, outlined, parsed
+from .sources import UNREADABLE, outlined, parsed
+from .syntax import last_name
 
 # Calls that read files: all data of the project may then be read.
 READING = {"open", "read_text", "read_bytes", "iterdir", "glob", "rglob", "listdir", "scandir"}

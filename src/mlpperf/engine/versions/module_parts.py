@@ -10,7 +10,8 @@ import ast
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .sources import Function, Lines, Outline, Part, code_of, outlined, parsed
+from .sources import Function, Outline, Part, outlined, parsed
+from .syntax import Lines, code_of
 
 
 @dataclass(frozen=True)

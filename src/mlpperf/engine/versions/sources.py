@@ -6,28 +6,17 @@ Nothing in here is recursive: a source may be nested deeper than the interpreter
 from __future__ import annotations
 
 import ast
-import re
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeGuard
 
-from .known_names import (
-    ANY,
-    ATTRIBUTE,
-    BUILTIN,
-    GETTERS,
-    GIVING,
-    IMPLICIT,
-    PLAIN_BASES,
-    WRAPPING,
-)
+from .known_names import BUILTIN, GIVING, IMPLICIT, PLAIN_BASES, WRAPPING
+from .syntax import Lines, code_of, is_never_run, is_text, last_name, lines_of, mentioned
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Lines = tuple[int, int]  # the first and the last
 Key = tuple[str, str, int]
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # raised by parsing
@@ -124,14 +113,14 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
             left += [(below, f"{within}{node.name}.", node) for below in node.body[::-1]]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             parts += _imports_of(node, within)
-        elif not (_is_text(node) or _is_never_run(node)):
+        elif not (is_text(node) or is_never_run(node)):
             parts += _statement(node, within, owner, trusted)
         nodes += [node] * (len(parts) - len(nodes))
     docs, types = [], []
     if compared:
         parts = [replace(p, text=p.text or code_of(n)) for p, n in zip(parts, nodes, strict=True)]
         every = list(ast.walk(tree))
-        docs = [code_of(node.value) for node in every if _is_text(node)]
+        docs = [code_of(node.value) for node in every if is_text(node)]
         given = (getattr(node, name, None) for node in every for name in ("annotation", "returns"))
         types = [code_of(node) for node in given if node]
     return Outline(parts, docs, types, frozenset().union(*(part.mentions for part in parts)))
@@ -295,101 +284,3 @@ def _effect(nodes: Iterable[ast.AST], trusted: Collection[str]) -> tuple[set[str
             opaque = opaque or f"changed outside functions {line}"
         left += ast.iter_child_nodes(node)
     return names, opaque
-
-
-def last_name(node: ast.AST) -> str:
-    """The name of a base, decorator or called function, without its module or object."""
-    while isinstance(node, ast.Call | ast.Subscript):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "?")
-
-
-def _is_text(node: object) -> TypeGuard[ast.Expr]:
-    """Whether a node is a statement with only a string, such as a docstring."""
-    value = node.value if isinstance(node, ast.Expr) else None
-    return isinstance(value, ast.Constant) and isinstance(value.value, str)
-
-
-def _is_never_run(node: ast.stmt) -> bool:
-    """Whether it is `if TYPE_CHECKING:` or `if __name__ == "__main__":`, without an `else`."""
-    if not isinstance(node, ast.If) or node.orelse:
-        return False
-    test = node.test
-    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq):
-        both = (test.left, *test.comparators)
-        sides = {getattr(side, "id", getattr(side, "value", 0)) for side in both}
-        return sides == {"__name__", "__main__"}
-    return isinstance(test, ast.Name | ast.Attribute) and last_name(test) == "TYPE_CHECKING"
-
-
-def lines_of(node: ast.stmt) -> Lines:
-    """The first and last line of a statement, the decorators of a function or class included."""
-    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
-    return first, node.end_lineno or node.lineno
-
-
-def code_of(what: object) -> str:
-    """The code of a node or a list of nodes, without line numbers and docstrings."""
-    words: list[str] = []
-    left = [what]
-    while left:
-        node = left.pop()
-        if isinstance(node, ast.AST):
-            words.append(type(node).__name__)
-            left += [getattr(node, name, None) for name in reversed(node._fields)]
-        elif isinstance(node, list):
-            kept = [one for one in node if not _is_text(one)]
-            words.append(f"[{len(kept)}")
-            left += reversed(kept)
-        else:
-            words.append(repr(node))
-    return " ".join(words)
-
-
-def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
-    """The names in some nodes, as `Part.mentions` has them; those in annotations for `types`."""
-    names, left = set[str](), [node for node in nodes if node]
-    used: set[int] = set()  # what is called, or has an attribute taken of it
-    while left:
-        node = left.pop()
-        asked: ast.AST | None = None
-        if isinstance(node, ast.Attribute | ast.Call):
-            used.add(id(node.value if isinstance(node, ast.Attribute) else node.func))
-        if isinstance(node, ast.Name | ast.Attribute):
-            name = last_name(node)
-            names.add(name if isinstance(node, ast.Name) else f".{name}")
-            if id(node) not in used and isinstance(node.ctx, ast.Load):
-                names.add(f"={name}")
-            names |= {sign for sign, signed in ANY.items() if name in signed}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(r"[\w.:/-]+", node.value):  # a name or a path, no sentence
-                names |= {f"'{word}" for word in re.findall(r"\w+", node.value)}
-        elif isinstance(node, ast.alias | ast.ImportFrom):
-            place = node.name if isinstance(node, ast.alias) else node.module or ""
-            last, renamed = place.rpartition(".")[2], getattr(node, "asname", None)
-            names |= {f".{part}" for part in (last, renamed) if part}
-            names |= {f"={last}"} if renamed else set()
-        elif isinstance(node, ast.Import):
-            whole = [one.name for one in node.names if "." not in one.name and not one.asname]
-            names |= {f"^{one}" for one in whole}  # no module's attribute
-            left += [one for one in node.names if one.name not in whole]
-            continue
-        elif isinstance(node, ast.MatchClass):
-            names |= {f".{name}" for name in node.kwd_attrs}
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            given, of = node.args, node.func.id in ATTRIBUTE - GETTERS
-            strings = given[1:2] if of else given if node.func.id in GETTERS else []
-            if strings and all(isinstance(one, ast.Constant) for one in strings):
-                asked = node.func  # the strings name the attributes
-                used |= {id(given[0])} if of else set()
-        elif isinstance(node, ast.Expr) and _is_text(node):
-            continue
-        for name in node._fields:  # ast.iter_child_nodes takes twice as long
-            if name == "ctx" or (name in ("annotation", "returns") and not types):
-                continue
-            child = getattr(node, name, None)
-            if isinstance(child, list):
-                left += [one for one in child if isinstance(one, ast.AST)]
-            elif isinstance(child, ast.AST) and child is not asked:
-                left.append(child)
-    return frozenset(names)

@@ -1,0 +1,120 @@
+"""Nodes of a syntax tree: their code, their lines, and the names in them.
+
+Nothing in here is recursive: a source may be nested deeper than the interpreter's stack.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TypeGuard
+
+from .known_names import ANY, ATTRIBUTE, GETTERS
+
+Lines = tuple[int, int]  # the first and the last
+
+
+def last_name(node: ast.AST) -> str:
+    """The name of a base, decorator or called function, without its module or object."""
+    while isinstance(node, ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "?")
+
+
+def is_text(node: object) -> TypeGuard[ast.Expr]:
+    """Whether a node is a statement with only a string, such as a docstring."""
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def is_never_run(node: ast.stmt) -> bool:
+    """Whether it is `if TYPE_CHECKING:` or `if __name__ == "__main__":`, without an `else`."""
+    if not isinstance(node, ast.If) or node.orelse:
+        return False
+    test = node.test
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq):
+        both = (test.left, *test.comparators)
+        sides = {getattr(side, "id", getattr(side, "value", 0)) for side in both}
+        return sides == {"__name__", "__main__"}
+    return isinstance(test, ast.Name | ast.Attribute) and last_name(test) == "TYPE_CHECKING"
+
+
+def lines_of(node: ast.stmt) -> Lines:
+    """The first and last line of a statement, the decorators of a function or class included."""
+    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+    return first, node.end_lineno or node.lineno
+
+
+def code_of(what: object) -> str:
+    """The code of a node or a list of nodes, without line numbers and docstrings."""
+    words: list[str] = []
+    left = [what]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.AST):
+            words.append(type(node).__name__)
+            left += [getattr(node, name, None) for name in reversed(node._fields)]
+        elif isinstance(node, list):
+            kept = [one for one in node if not is_text(one)]
+            words.append(f"[{len(kept)}")
+            left += reversed(kept)
+        else:
+            words.append(repr(node))
+    return " ".join(words)
+
+
+def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
+    """The names in some nodes, as `Part.mentions` has them; those in annotations for `types`."""
+    names, left = set[str](), [node for node in nodes if node]
+    used: set[int] = set()  # what is called, or has an attribute taken of it
+    copied: set[int] = set()  # docstrings that only become those of something else
+    while left:
+        node = left.pop()
+        asked: ast.AST | None = None
+        if isinstance(node, ast.Attribute | ast.Call):
+            used.add(id(node.value if isinstance(node, ast.Attribute) else node.func))
+        if isinstance(node, ast.Assign) and all(map(_is_docstring, node.targets)):
+            plain = _is_docstring(node.value) or isinstance(node.value, ast.Constant)
+            copied |= {id(one) for one in (*node.targets, node.value) if plain}
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in copied:
+            name = last_name(node)
+            names.add(name if isinstance(node, ast.Name) else f".{name}")
+            if id(node) not in used and isinstance(node.ctx, ast.Load):
+                names.add(f"={name}")
+            names |= {sign for sign, signed in ANY.items() if name in signed}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if re.fullmatch(r"[\w.:/-]+", node.value):  # a name or a path, no sentence
+                names |= {f"'{word}" for word in re.findall(r"\w+", node.value)}
+        elif isinstance(node, ast.alias | ast.ImportFrom):
+            place = node.name if isinstance(node, ast.alias) else node.module or ""
+            last, renamed = place.rpartition(".")[2], getattr(node, "asname", None)
+            names |= {f".{part}" for part in (last, renamed) if part}
+            names |= {f"={last}"} if renamed else set()
+        elif isinstance(node, ast.Import):
+            whole = [one.name for one in node.names if "." not in one.name and not one.asname]
+            names |= {f"^{one}" for one in whole}  # no module's attribute
+            left += [one for one in node.names if one.name not in whole]
+            continue
+        elif isinstance(node, ast.MatchClass):
+            names |= {f".{name}" for name in node.kwd_attrs}
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            given, of = node.args, node.func.id in ATTRIBUTE - GETTERS
+            strings = given[1:2] if of else given if node.func.id in GETTERS else []
+            if strings and all(isinstance(one, ast.Constant) for one in strings):
+                asked = node.func  # the strings name the attributes
+                used |= {id(given[0])} if of else set()
+        elif isinstance(node, ast.Expr) and is_text(node):
+            continue
+        for name in node._fields:  # ast.iter_child_nodes takes twice as long
+            if name == "ctx" or (name in ("annotation", "returns") and not types):
+                continue
+            child = getattr(node, name, None)
+            if isinstance(child, list):
+                left += [one for one in child if isinstance(one, ast.AST)]
+            elif isinstance(child, ast.AST) and child is not asked:
+                left.append(child)
+    return frozenset(names)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "__doc__"
