@@ -331,6 +331,22 @@ def test_a_class_that_uses_what_changed_is_another_one(tmp_path: Path) -> None:
         assert "what changed" in unsure(between(tmp_path / str(number), base, streets=head))
 
 
+@pytest.mark.parametrize(
+    ("imported", "touched"), [("from inspect import signature\n", True), ("", False)]
+)
+def test_a_name_that_reads_annotations_is_one_only_if_it_is_imported(
+    imported: str, touched: bool, tmp_path: Path
+) -> None:
+    kind = (
+        "class Kind(Base):\n    signature: int\n\ndef buy(f, signature):\n    return signature(f)\n"
+    )
+    base = {"streets": f"{imported}{STREETS}{kind}"}
+    streets = base["streets"].replace("def walk(n):", "def walk(n: int):")
+    changed = between(tmp_path, base, streets=streets)
+    assert ("def buy(f, signature)" in named(changed, tmp_path)) is touched
+    assert bool(unsure(changed)) is touched
+
+
 def test_the_order_of_own_imports_matters(tmp_path: Path) -> None:
     """One may change what the other has set; those of others are sorted again and again."""
     imports = "import json\nimport math\nfrom . import maps, streets\n"

@@ -14,6 +14,7 @@ from .known_names import (
     ANY_ATTRIBUTE,
     ANY_NAME,
     ANYTHING,
+    BUILTIN,
     CALLING,
     CODE,
     DOCSTRINGS,
@@ -132,6 +133,15 @@ class Followed:
         self._here.setdefault(name, set()).update(names)
         self._names.update(names)
 
+    def _look_for(self, names: Iterable[str]) -> None:
+        """Look for what reads more than values, such as docstrings, by the names of `OUTSIDE`.
+
+        Without an import, a name of these is one of Python's own, or something else.
+        """
+        own = (one for one in names if one.startswith("__") or one in BUILTIN)
+        self._bind(self._name, own)
+        self._names.update(names)
+
     def _compare(self) -> None:
         """Compare the two versions of a module; a missing one is empty."""
         name, texts = self._name, self._both.texts(self._name)
@@ -140,10 +150,10 @@ class Followed:
         except UNREADABLE as reason:
             self._unsure(name, f"cannot be read ({type(reason).__name__})")
             return
-        self._bind(name, LINES)
+        self._look_for(LINES)
         for kind, names in (("docs", DOCSTRINGS), ("types", ANNOTATIONS)):
             if len({tuple(getattr(outline, kind)) for outline in sides.values()}) > 1:
-                self._bind(name, names)
+                self._look_for(names)
         self._classes(sides)
         self._functions(sides)
         self._statements(sides)
@@ -157,10 +167,10 @@ class Followed:
                     continue
                 at_top = theirs is None or theirs.top != part.top
                 self.effect.add(side, self._name, part, at_top)
-                self._bind(self._name, CODE if theirs else ())
+                self._look_for(CODE if theirs else ())
                 if at_top:
-                    more = CALLING if theirs else set()
-                    self._bind(self._name, (part.binds - {part.name}) | more)
+                    self._bind(self._name, part.binds - {part.name})
+                    self._look_for(CALLING if theirs else ())
                 if theirs is None:
                     self._strings.add(part.name)
                     if not part.within:
