@@ -95,6 +95,23 @@ sys.meta_path.insert(0, Editable)
     assert json.loads(done.stdout or done.stderr) == BOTH
 
 
+def test_a_project_may_wrap_the_finders(three: dict[str, Path]) -> None:
+    """As those do that import some of their modules late."""
+    wraps = """
+    import sys
+    class Wrapper:
+        def __init__(self, finder):
+            self.finder = finder
+        def find_spec(self, name, path=None, target=None):
+            return self.finder.find_spec(name, path, target)
+    sys.meta_path[:] = map(Wrapper, sys.meta_path)
+    """
+    for version in ("base", "head"):
+        (three[version] / "lib/town/__init__.py").write_text(textwrap.dedent(wraps))
+    done = run(three, VALUES, PYTHONPATH=str(three["home"] / "lib"))
+    assert json.loads(done.stdout or done.stderr) == BOTH
+
+
 def test_outside_of_all_copies_nothing_of_the_working_tree_is_found(
     three: dict[str, Path],
 ) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
@@ -135,8 +136,19 @@ class _Finder:
 
     def __init__(self, origins: Origins) -> None:
         self._origins = origins
+        self._asked: set[tuple[int, str]] = set()  # names that a thread is looking for
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        asked = get_ident(), name
+        if asked in self._asked:  # by a finder of the project that wraps this one
+            return None
+        self._asked.add(asked)
+        try:
+            return self._found(name, path, target)
+        finally:
+            self._asked.remove(asked)
+
+    def _found(self, name: str, path: Any, target: Any) -> ModuleSpec | None:
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             if finder is self or find is None:
