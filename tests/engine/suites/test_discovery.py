@@ -27,6 +27,8 @@ def only(root: Path) -> Suite:
 def test_a_project_without_benchmarks_has_no_suite(tmp_path: Path) -> None:
     helper = "def measured(benchmark): ...\n# benchmark\n"  # no test, no fixture
     name = "class test_benchmark: pass\n"
+    helper += "def benchmark(name, quick_benchmark=0, *, a: Benchmark, a_benchmark=None): ...\n"
+    helper += "def latest(benchmark): ...\n"
     assert (
         discover(written(tmp_path, **{"tests/test_a.py": "benchmark = 1\n" + name, "a.py": helper}))
         == []

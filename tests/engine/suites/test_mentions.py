@@ -112,6 +112,7 @@ def test_what_shows_none_is_left_out() -> None:
         "mdbenchmark/core.py": "def area(): ...\n",
         "elsewhere/test_c.py": USES,  # the fixture is not known there
         "tests/test_d.py": "benchmark = 1\nclass test_benchmark: ...\n",
+        "tests/test_e.py": "from asv_runner.benchmarks.mark import skip\n@skip\ndef test_it(): ...",
     }
     assert chosen(texts) == set()
 
@@ -133,6 +134,11 @@ def test_what_shows_none_is_left_out() -> None:
         (
             "def pytest_collection_modifyitems(items):\n    for item in items:\n"
             "        if 'benchmark' in item.keywords:\n            item.add_marker(skip)\n",
+            [],
+        ),
+        (
+            "def pytest_collection_modifyitems(items):\n"
+            "    for item in items:\n        item.add_marker(pytest.mark.benchmark_of_old)\n",
             [],
         ),
         ("def pytest_benchmark_update_json(config): ...\n", []),

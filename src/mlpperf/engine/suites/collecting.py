@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -166,10 +166,12 @@ def _has_test(text: str, known: set[str], prefixes: Sequence[str]) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # or of another Python
         return bool(re.search(r"def \w*(test|bench)\w*\([^)]*(benchmark|codspeed)", text))
 
+    def is_one(names: Iterable[str]) -> bool:
+        return any(name in known or WORD.search(name) for name in names)
+
     def means_one(*parts: ast.AST) -> bool:
         inner = [one for part in parts for one in ast.walk(part)]
-        names = {str(getattr(one, key, "")) for one in inner for key in ("id", "attr", "arg")}
-        return bool(names & known) or any(map(WORD.search, names))
+        return is_one(str(getattr(one, key, "")) for one in inner for key in ("id", "attr"))
 
     marked = any(isinstance(node, ast.Name) and node.id == "pytestmark" for node in nodes)
     for node in nodes:
@@ -178,7 +180,18 @@ def _has_test(text: str, known: set[str], prefixes: Sequence[str]) -> bool:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             is_fixture = any("fixture" in ast.dump(one) for one in node.decorator_list)
             fits = any(node.name.startswith(p) or fnmatch.fnmatch(node.name, p) for p in prefixes)
-            is_test = (fits or "test" in node.name.lower()) and not is_fixture
-            if is_test and (marked or means_one(node.args, *node.decorator_list)):
+            if (
+                fits
+                and not is_fixture
+                and (marked or is_one(_fixtures(node.args)) or means_one(*node.decorator_list))
+            ):
                 return True
     return False
+
+
+def _fixtures(given: ast.arguments) -> Iterator[str]:
+    """The arguments of a test that are fixtures: those without a default."""
+    places = given.posonlyargs + given.args
+    named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    yield from (one.arg for one in places[: len(places) - len(given.defaults)])
+    yield from (one.arg for one, usual in named if usual is None)

@@ -19,7 +19,6 @@ import json5
 
 from ...errors import MlpperfError
 from ..inside import inside
-from ..words import count
 from .collecting import configuration, options, tests
 from .commands import COMMANDS, TABLE, Commands, commands_in
 from .pyproject import text_of
@@ -181,7 +180,7 @@ def _pytest(root: Path, files: list[Path], project: Project) -> list[Suite]:
         return []
     given = tuple(options(pytest_settings, settings(root).pytest_options))
     shared = tuple(dict.fromkeys(project.shared(names)))
-    where = names[0] if len(names) == 1 else f"{count(len(names), 'file')} such as {names[0]}"
+    where = names[0] if len(names) == 1 else f"perhaps {len(names)} files such as {names[0]}"
     place = f"pytest, with the benchmark fixture: {where}"
     arguments = (*given, "--", *names)
     return [Suite("pytest", arguments, tuple(names), shared, place, (note,) if note else ())]

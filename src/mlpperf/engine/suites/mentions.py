@@ -18,9 +18,11 @@ from pathlib import PurePosixPath
 
 WORD = re.compile("benchmark|codspeed", re.IGNORECASE)
 TOKEN = re.compile(r"\w+")
-# Code of a hook that makes a test a benchmark; most hooks with the word only skip benchmarks.
+ASV = {"asv", "asv_runner"}  # packages whose modules and names have the word, for other benchmarks
+# Code of a hook that makes a test a benchmark; most hooks with the word only skip benchmarks, and
+# other marks may have the word in their names.
 ADDS = re.compile(
-    r"mark\s*\.\s*(benchmark|codspeed)|add_marker\(\s*[\"'](benchmark|codspeed)"
+    r"(?:mark\s*\.\s*|add_marker\(\s*[\"'])(?:benchmark|codspeed\w*)\b"
     r"|fixturenames|from_parent|getattr|parametrize",
 )
 # A file that imports a module by a computed name, and adds names to itself, may define anything.
@@ -60,7 +62,9 @@ class Statement:
         return frozenset(self.uses | self.words | self.imports)
 
     def mentions_one(self, own: set[str]) -> bool:
-        """Whether it mentions one of the two words, other than as a module of the project."""
+        """Whether it mentions one of the two words, other than as a module of its own or of asv."""
+        if self.origin in ASV:
+            return False
         from_own = not self.origin or self.origin in own
         imports = self.imports - own if from_own else self.imports
         return any(map(WORD.search, self.words | imports))
