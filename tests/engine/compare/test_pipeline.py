@@ -320,6 +320,23 @@ def left_out(faked: Any, *runs: DryRun) -> dict[str, str]:
 
 LONG = "undecided: a call takes too long for this budget"
 ABORTED = dict.fromkeys(SIDES, 7.0)
+STOPPED = (
+    "did not end in the dry run, which stops a call after 7 s; smaller inputs help, and fewer "
+    "benchmarks with --series"
+)
+
+
+def test_a_dry_run_longer_than_the_budget_is_reported(
+    faked: Any, warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(0.0, 61.0)
+    monkeypatch.setattr(pipeline, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    context = faked([Inventory(side, [A.names]) for side in SIDES], [run(A, 2.0)])
+    next(steps(context, Comparison.of(context.pair, 0.005, budget=60.0)))
+    assert warnings == [
+        "the dry run, which calls 1 benchmark in both versions, took 61 s, more than the budget; "
+        "--series names fewer"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -332,13 +349,13 @@ ABORTED = dict.fromkeys(SIDES, 7.0)
         (
             [run(A, total=2.0), run(B, aborted=ABORTED)],  # with what prepares each call
             [
-                "1 benchmark did not end in the dry run",
+                f"1 benchmark {STOPPED}",
                 "1 benchmark is too slow to be timed precisely in 60 s; use --budget 96",
             ],
         ),
         (
             [run(A, aborted=ABORTED), run(B, aborted=ABORTED)],
-            ["2 benchmarks did not end in the dry run"],
+            [f"2 benchmarks {STOPPED}"],
         ),
     ],
 )

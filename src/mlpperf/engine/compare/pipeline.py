@@ -164,12 +164,17 @@ def _steps(
     planned = without_slow_imports(planned, budget, context.warn)
 
     context.progress("dry run")
-    longest = longest_proof(budget, len(planned.findings))
+    longest, start = longest_proof(budget, len(planned.findings)), time.perf_counter()
     in_both = [series for series in planned.series if comparable(planned.findings[series])]
     with watching(context, in_both, changes, longest) as wait_for_touched:
         runs: Mapping[Series, DryRun] = dry_run(context, planned.series, longest)
         context.progress("which benchmarks run changed code?")
         touched = wait_for_touched()
+    if (took := time.perf_counter() - start) > budget:
+        context.warn(
+            f"the dry run, which calls {count(len(runs), 'benchmark')} in both versions, took "
+            f"{took:.0f} s, more than the budget; --series names fewer"
+        )
     reasons = touched.reasons
     confirmed = confirm(context, planned.findings, runs, longest)
     apart = needing_own_processes(context, planned.findings, runs, confirmed, planned.registered)
@@ -262,7 +267,11 @@ def _long_calls(
     too_long = [s for s in long if s not in few]
     bounds = bounds_of_long_calls(context, runs, too_long, longest_proof(budget, len(findings)))
     if aborted:
-        context.warn(f"{count(len(aborted), 'benchmark')} did not end in the dry run")
+        limit = max(max(runs[series].aborted.values()) for series in aborted)
+        context.warn(
+            f"{count(len(aborted), 'benchmark')} did not end in the dry run, which stops a call "
+            f"after {limit:.2g} s; smaller inputs help, and fewer benchmarks with --series"
+        )
     if long:
         enough = math.ceil(budget * max(seconds[s] for s in long) / longest)
         which = f"{count(len(long), 'benchmark')} {'is' if len(long) == 1 else 'are'}"
