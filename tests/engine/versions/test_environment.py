@@ -219,13 +219,8 @@ def test_a_failed_installation_is_reported(monkeypatch: pytest.MonkeyPatch) -> N
     )
     with pytest.raises(MlpperfError, match="Cannot install a==1 and a==2 because"):
         install("x", [], ["a"], "a")
-    failed.stderr = (
-        b"error: No solution found when resolving dependencies\n"
-        b"  cause: Because only a==4.0 is available,\n         we can conclude that.\n"
-    )
-    with pytest.raises(
-        MlpperfError, match=r"x: Because only a==4\.0 is available, we can conclude that"
-    ):
+    failed.stderr = b"error: none fits\n  cause: You require a<1\n         and a>2.\nhint: no\n"
+    with pytest.raises(MlpperfError, match="a cannot be installed for x: You require a<1 and a>2"):
         install("x", [], ["a"], "a")
     failed.stderr = b"WARNING: Retrying NewConnectionError()\nERROR: No matching distribution\n"
     with pytest.raises(MlpperfError, match="the package index cannot be reached"):

@@ -102,6 +102,8 @@ def test_what_is_asked_for_while_loading_is_for_all(both: tuple[Path, Path]) -> 
         "(home / 'same.txt').read_text()",
         "(home / 'tracked.txt').read_text()",
         "(home / 'rates.txt').exists()",
+        # which modules of the standard library the project has, too
+        "from worker.isolation import World\nWorld(copy, [], [copy / 'kept'])",
     ],
 )
 def test_other_files_do_not_matter(code: str, both: tuple[Path, Path]) -> None:

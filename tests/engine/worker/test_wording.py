@@ -35,4 +35,5 @@ def test_the_reason_is_the_last_error(output: str, reason: str) -> None:
 def test_remedies() -> None:
     assert "`--with PLUGIN` adds it" in with_remedy(in_one_line(FIXTURE))
     own = with_remedy("ModuleNotFoundError: No module named 'shapes'")
-    assert "`--with shapes` adds it; if it is the project's own, `pip install -e .`" in own
+    assert "`--with shapes` (or the name by which it is installed) adds it; " in own
+    assert "if it is the project's own, `pip install -e .`" in own

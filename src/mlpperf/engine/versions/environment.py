@@ -334,7 +334,7 @@ def _why(output: str) -> str:
     if any(sign in output for sign in UNREACHABLE):
         return "the package index cannot be reached"
     if cause := CAUSE.findall(output):
-        return shorten(cause[-1], LONGEST_CAUSE, placeholder=" …")
+        return shorten(cause[-1].partition("hint:")[0], LONGEST_CAUSE, placeholder=" …")
     lines = output.splitlines()
     conflicts = [line for line in lines if "Cannot install" in line]
     return conflicts[0].strip() if conflicts else last_line(output)

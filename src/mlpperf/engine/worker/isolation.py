@@ -18,6 +18,7 @@ import contextlib
 import functools
 import importlib.util
 import os
+import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -222,7 +223,8 @@ def _import_standard(folders: Sequence[str]) -> None:
 
     What else runs here, such as pytest, would otherwise get the project's `queue` or `random`.
     """
-    names = {entry.stem for folder in map(Path, folders) for entry in folder.glob("*")}
+    # pkgutil, since what lists a folder otherwise counts as the project's code (`absent`).
+    names = {module.name for module in pkgutil.iter_modules(folders)}
     # Many projects have a package of this name, and nothing that runs here needs Python's.
     for name in sorted(names - {"test", ""} - sys.modules.keys()):
         with contextlib.suppress(Exception):  # it is no module

@@ -64,8 +64,9 @@ def with_remedy(output: str, skipped: bool = False) -> str:
                 f"{output}; perhaps a build generates it, or another version of {missing[1]} has it"
             )
         return (
-            f"{output}; if that is a package of others, `--with {missing[1]}` adds it; if it is "
-            "the project's own, `pip install -e .` makes it known by that name"
+            f"{output}; if that is a package of others, `--with {missing[1]}` (or the name by "
+            "which it is installed) adds it; if it is the project's own, `pip install -e .` makes "
+            "it known by that name"
         )
     if missing := re.search(r"[Mm]issing required plugins: ([\w, =<>.-]+)", output):
         wanted = " ".join(f"--with {name.strip()}" for name in missing[1].split(","))
