@@ -104,6 +104,7 @@ def test_what_is_asked_for_while_loading_is_for_all(both: tuple[Path, Path]) -> 
         "(home / 'rates.txt').exists()",
         # which modules of the standard library the project has, too
         "from worker.isolation import World\nWorld(copy, [], [copy / 'kept'])",
+        "from worker.libraries import libraries_in\n[*libraries_in(str(copy / 'kept'))]",
     ],
 )
 def test_other_files_do_not_matter(code: str, both: tuple[Path, Path]) -> None:

@@ -17,6 +17,8 @@ from .watching import BY_PYTEST, HERE, IMPORT, outer_file
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 LISTING = ("os.listdir", "os.scandir")
+# Files of the worker that look for modules and libraries; others call the benchmarks.
+OWN = tuple(f"{HERE}{name}.py" for name in ("asv_suite", "libraries"))
 # Of modules, `versions.absent` finds out whether they are missing.
 MODULES = (".py", ".pyc", ".egg-info", ".dist-info", "__pycache__")
 
@@ -61,7 +63,7 @@ class AbsentFiles:
             frame = sys._getframe(1)
             outer, between = outer_file(frame)
             by_import = frame.f_code.co_filename == IMPORT or "pkgutil.py" in between
-            if not (by_import or BY_PYTEST in outer):
+            if not (by_import or BY_PYTEST in outer or outer in OWN):
                 self._look("looks for", folder)
                 self._list(os.path.realpath(folder))
 
