@@ -6,6 +6,7 @@ import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -77,6 +78,19 @@ def test_each_copy_finds_itself_by_its_own_name(two: list[World]) -> None:
     assert [town.LENGTH for town in towns] == [1, 2]
     assert [town.gate.WIDTH for town in towns] == [1, 2]
     assert [load(world) for world in two] == towns  # and is imported once
+
+
+def test_a_module_that_imports_others_when_it_is_asked_is_not(
+    two: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lazy(ModuleType):
+        def __getattribute__(self, name: str) -> typing.Any:
+            sys.modules[f"{name}_of_lazy"] = ModuleType(name)
+            return super().__getattribute__(name)
+
+    monkeypatch.setitem(sys.modules, "lazy", Lazy("lazy"))
+    assert [load(world).LENGTH for world in two] == [1, 2]
+    assert not [name for name in sys.modules if name.endswith("_of_lazy")]
 
 
 def test_one_folder_loaded_twice_is_two(tmp_path: Path) -> None:

@@ -43,6 +43,24 @@ def print_nothing(*_: object) -> None:
     """A function that profiles nothing."""
 
 
+class Lazy:
+    """As Django's settings before they are configured, and Flask's request outside of any."""
+
+    __class__ = property(lambda self: self.missing)  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+    def __call__(self) -> None: ...
+
+
+def test_an_object_that_stands_for_another_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("json.lazy")
+    vars(module)["settings"] = Lazy()
+    monkeypatch.setitem(sys.modules, "json.lazy", module)
+    assert "json.lazy" in state()
+
+
 def test_nothing_is_set_by_work_imports_and_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     def change() -> None:
         sorted(range(100))

@@ -17,7 +17,7 @@ from typing import Any
 from .isolation import World, leave
 from .libraries import libraries_in, loaded, names
 from .registers import kept
-from .registrations import belongs, outside_modules
+from .registrations import attribute, belongs, is_a, outside_modules
 
 CAPSULE = "PyCapsule"
 
@@ -66,10 +66,10 @@ def _is_own(value: Any, own: Collection[str], common: Collection[int]) -> bool:
     """
     if type(value).__name__ == CAPSULE:
         return id(value) not in common
-    if isinstance(value, type) and value.__module__ == "builtins":
+    if is_a(value, type) and value.__module__ == "builtins":
         return id(value) not in common
-    if isinstance(value, type) or callable(value):
-        module = getattr(value, "__module__", None)
+    if is_a(value, type) or callable(value):
+        module = attribute(value, "__module__")
         return isinstance(module, str) and module.partition(".")[0] in own
     return False
 

@@ -98,7 +98,7 @@ class World:
             World.current._leave()
         turn_of(self._turn)
         if len(sys.modules) != self._seen_outside:
-            self._others = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
+            self._others = {name: m for name, m in [*sys.modules.items()] if self._is_own(name, m)}
         for name in self._others:
             del sys.modules[name]
         sys.modules.update(self.modules)
@@ -125,7 +125,7 @@ class World:
 
     def _leave(self) -> None:
         if len(sys.modules) != self._seen_within:
-            self.modules = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
+            self.modules = {name: m for name, m in [*sys.modules.items()] if self._is_own(name, m)}
         for name in self.modules:
             sys.modules.pop(name, None)
         sys.modules.update(self._others)
@@ -155,8 +155,10 @@ class World:
         """Whether a module belongs to the project, by its name or by where it lies."""
         if name.partition(".")[0] in self._packages:
             return True
+        # Without its own code: to ask a lazy module imports others.
+        shown = _shown(module)
         # A namespace package has no file, but folders.
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        places = [shown.get("__file__"), *(shown.get("__path__") or ())]
         return any(map(self._is_below, places))
 
     def strayed(self, elsewhere: Sequence[Path] = ()) -> str | None:
@@ -207,6 +209,15 @@ class World:
 
         called.lives_in = self, function  # type: ignore[attr-defined]
         return called
+
+
+def _shown(module: ModuleType) -> Mapping[str, Any]:
+    """The attributes of a module, or of what is in its place."""
+    try:
+        held: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    except AttributeError:
+        return {}
+    return held
 
 
 def _put(variables: Mapping[str, str | None]) -> None:

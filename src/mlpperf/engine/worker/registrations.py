@@ -25,6 +25,19 @@ MEETING = ("copyreg", "logging")
 RUNNERS = ("mlpperf", "mlpperf_worker", "pytest", "_pytest", "pluggy", "greenlet", "asv_runner")
 
 
+def is_a(value: Any, *kinds: type) -> bool:
+    """Whether a value is of one of these kinds; `isinstance` may run code of a lazy object."""
+    return issubclass(type(value), kinds)
+
+
+def attribute(value: Any, name: str) -> Any:
+    """An attribute of a value; None if it has none, or is a proxy that now stands for nothing."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
+
+
 def outside_modules() -> Iterator[ModuleType]:
     """The modules outside of all copies, if it is nobody's turn."""
     return (module for module in list(sys.modules.values()) if isinstance(module, ModuleType))
@@ -38,7 +51,7 @@ def registered_with(own: Collection[str]) -> str:
         if top in RUNNERS or top in own or (_is_standard(module) and top not in MEETING):
             continue
         for name, value in list(vars(module).items()):
-            if isinstance(value, ModuleType):
+            if is_a(value, ModuleType):
                 continue
             if _holds(value, own, seen):
                 return f"{module.__name__}.{name}"
@@ -71,7 +84,7 @@ def _holds(first: Any, own: Collection[str], seen: set[int]) -> bool:
 
 def belongs(value: Any, own: Collection[str]) -> bool:
     """Whether a class or function is of the project, or the class of any other value."""
-    definition = value if isinstance(value, (type, FunctionType)) else type(value)
+    definition = value if is_a(value, type, FunctionType) else type(value)
     module = getattr(definition, "__module__", None)
     return isinstance(module, str) and module.partition(".")[0] in own
 
@@ -79,17 +92,17 @@ def belongs(value: Any, own: Collection[str]) -> bool:
 def _inside(value: Any) -> Iterable[Any]:
     """What a value holds, as far as that can be seen without running any code of it."""
     kind = type(value)
-    if isinstance(value, weakref.ref):
+    if is_a(value, weakref.ref):
         return [value()]
-    if isinstance(value, dict):
+    if is_a(value, dict):
         return [*dict.keys(value), *dict.values(value)]
     if kind is MappingProxyType:
         return [*value.keys(), *value.values()]
     if kind in (list, tuple, set, frozenset, deque):
         return list(value)
-    if isinstance(value, ModuleType):
+    if is_a(value, ModuleType):
         return ()
-    get: Any = type.__getattribute__ if isinstance(value, type) else object.__getattribute__
+    get: Any = type.__getattribute__ if is_a(value, type) else object.__getattribute__
     try:
         held = get(value, "__dict__")
     except (AttributeError, TypeError):

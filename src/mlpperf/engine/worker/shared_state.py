@@ -26,6 +26,7 @@ from types import (
 from typing import Any
 
 from .environment import has_gil
+from .registrations import attribute, is_a
 
 ADDED = "sys.addaudithook"
 
@@ -66,7 +67,7 @@ def _registered(module: ModuleType) -> dict[str, str]:
     """How many classes are registered with each abstract base class; `isinstance` asks them all."""
     dump: Any = getattr(sys.modules.get("_abc"), "_get_dump", None)  # of CPython
     values = list(vars(module).values()) if dump else []
-    kinds = [value for value in values if isinstance(value, abc.ABCMeta)]
+    kinds = [value for value in values if is_a(value, abc.ABCMeta)]
     return {f"what is registered with {_kind(one)}": str(len(dump(one)[0])) for one in kinds}
 
 
@@ -117,10 +118,10 @@ def _attributes(module: ModuleType) -> Iterator[tuple[str, Any]]:
     Submodules are there once anything has imported them.
     """
     for name, value in list(vars(module).items()):
-        if isinstance(value, ModuleType):
+        if is_a(value, ModuleType):
             continue
         yield str(name), value
-        own = value.__class__ is type and value.__module__ == module.__name__
+        own = type(value) is type and value.__module__ == module.__name__
         held = vars(value) if own else _dict_of(value)
         for key, one in list(held.items()) if isinstance(held, (dict, MappingProxyType)) else ():
             if callable(one):
@@ -142,11 +143,11 @@ def _dict_of(value: Any) -> Any:
 
 
 def _kind(value: Any) -> str:
-    if value is None or isinstance(value, bool):
+    if value is None or type(value) is bool:
         return str(value)
-    named = value if isinstance(value, type) or callable(value) else type(value)
-    name = getattr(named, "__qualname__", None) or type(value).__qualname__
-    return f"{getattr(named, '__module__', '')}.{name}"
+    named = value if is_a(value, type) or callable(value) else type(value)
+    name = attribute(named, "__qualname__") or type(value).__qualname__
+    return f"{attribute(named, '__module__') or ''}.{name}"
 
 
 def _kinds(values: Iterable[Any]) -> str:
