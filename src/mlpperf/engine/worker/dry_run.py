@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from .clocks import time
+from .clocks import time, waited
 from .counting import counted
 from .counts import Counts
 from .execution import Execution, Place, by_function, in_common
@@ -24,6 +24,7 @@ from .watching import IN_GARBAGE, RUNS, Watch
 
 TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
+LOST_MOST = 0.95  # of a call, to other processes
 FOREIGN = (
     "would run code of the other version, which has registered it with a package that both use"
 )
@@ -36,12 +37,13 @@ COUNTED = 60  # calls that are watched, which take as long as counting the bytec
 @contextlib.contextmanager
 def noting(answer: DryRun, side: str, longest: float) -> Iterator[None]:
     """Note in an answer why a series cannot be timed in a version."""
+    before = waited()
     try:
         yield
     except SeriesError as reason:
         getattr(answer, reason.field)[side] = str(reason)
     except TooLongError:
-        answer.aborted[side] = longest
+        answer.aborted[side] = longest - min(waited() - before, LOST_MOST * longest)
 
 
 def call_time(
@@ -80,9 +82,13 @@ def call_time(
             start = time.perf_counter()
             if start - ready > CALLED_AGAIN:
                 break
+            before = waited()
             with at_most(longest):
                 seconds = runner.block(())
             whole = time.perf_counter() - start
+            # A single call, and what others took meanwhile is not its own.
+            lost = min(waited() - before, LOST_MOST * seconds)
+            seconds, whole = seconds - lost, whole - lost
         with at_most(longest):
             foreign = foreign_file(runner, others) if others and whole < TRACED else ""
     except TooLongError:

@@ -1,0 +1,46 @@
+"""A few calls of a series: how long one takes."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.worker import dry_run
+from mlpperf.engine.worker.clocks import waited
+from mlpperf.engine.worker.dry_run import call_time, noting
+from mlpperf.engine.worker.protocol import DryRun
+from mlpperf.engine.worker.timeout import TooLongError
+
+
+def test_what_other_processes_took_meanwhile_is_not_the_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SimpleNamespace(now=0.0, waited=0.0)
+
+    def block(_: object) -> float:
+        clock.now += 3.5
+        clock.waited += 2.0
+        return 3.0
+
+    monkeypatch.setattr(dry_run, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(dry_run, "waited", lambda: clock.waited)
+    copy: Any = SimpleNamespace(
+        timeout=lambda names: 60.0,
+        begin=lambda names, following: SimpleNamespace(block=block),
+        end=lambda: None,
+    )
+    took = call_time(copy, ("a", "", "b"), None, 60.0, 0, [])
+    assert (took.call, took.total) == (1.0, 1.5)
+
+
+def test_nor_is_it_of_a_call_that_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = iter((1.0, 4.0))
+    monkeypatch.setattr(dry_run, "waited", lambda: next(waits))
+    answer = DryRun(("a", "", "b"))
+    with noting(answer, "head", 5.0):
+        raise TooLongError
+    assert answer.aborted == {"head": 2.0}
+
+
+def test_the_time_that_others_have_taken_only_grows() -> None:
+    assert 0.0 <= waited() <= waited()
