@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -393,6 +394,7 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
     clock = SimpleNamespace(
         perf_counter_ns=lambda: done.nanoseconds,
         perf_counter=lambda: done.nanoseconds * 1e-9,
+        monotonic=time.monotonic,
         process_time=lambda: 0.0,
         thread_time=lambda: 0.0,
     )

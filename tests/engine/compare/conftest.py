@@ -21,7 +21,7 @@ PAIR = Pair(Version("old", "1", Path("old")), Version("new", "2", Path("new")), 
 class FakePool:
     """A pool whose processes give these answers, one after the other.
 
-    A string among the answers of a process is how it dies; of one that times, a `WorkerError`.
+    A string among the answers of a process is how it dies, or a `WorkerError`.
     """
 
     def __init__(self, processes: Sequence[Sequence[Any]]) -> None:
@@ -40,8 +40,10 @@ class FakePool:
     ) -> tuple[list[Any], WorkerError | None]:
         self.asked.append((kind, list(sides), len(task["series"])))
         answers = self.processes.pop(0)
-        deaths = [WorkerError(answer) for answer in answers if isinstance(answer, str)]
-        return [a for a in answers if not isinstance(a, str)], next(iter(deaths), None)
+        answered = [a for a in answers if not isinstance(a, str | WorkerError)]
+        deaths = [a for a in answers if isinstance(a, str | WorkerError)]
+        lost = next(iter(deaths), None)
+        return answered, WorkerError(lost) if isinstance(lost, str) else lost
 
     def time(self, suite: str, sessions: Sequence[Session], **about: Any) -> Iterator[Samples]:
         kind = "time apart" if about["apart"] else "time"

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import math
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,8 +35,9 @@ NOISE = (-0.002, 0.001, 0.0, 0.002, -0.001)
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    still = SimpleNamespace(perf_counter=lambda: 0.0, monotonic=time.monotonic)
     for module in (pipeline, screening):
-        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: 0.0))
+        monkeypatch.setattr(module, "time", still)
 
 
 class Silent(list[Any]):

@@ -3,9 +3,11 @@
 No test depends on how quiet the machine is.
 """
 
+import contextlib
 import itertools
 import math
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,8 @@ from mlpperf.engine.compare.budget import SCREENING, judges
 from mlpperf.engine.compare.context import Context
 from mlpperf.engine.compare.pipeline import steps
 from mlpperf.engine.compare.result import Comparison
-from mlpperf.engine.pool.process import WorkerError
+from mlpperf.engine.compare.unchanged import Touched
+from mlpperf.engine.pool.process import LateError, WorkerError
 from mlpperf.engine.statistics.verdicts import Reason, Verdict
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.pair import Pair
@@ -35,8 +38,9 @@ PAIR = Pair(*(Version(name, "1", Path(name), entries=("m:PATHS",)) for name in (
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """It stands still: what a budget allows does not depend on how quick this machine is."""
+    still = SimpleNamespace(perf_counter=lambda: 0.0, monotonic=time.monotonic)
     for module in (pipeline, screening):
-        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: 0.0))
+        monkeypatch.setattr(module, "time", still)
 
 
 class Simulated:
@@ -326,17 +330,27 @@ STOPPED = (
 )
 
 
-def test_a_dry_run_longer_than_the_budget_is_reported(
-    faked: Any, warnings: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("why", "verdict"),
+    [
+        ("runs more", "undecided: there was no time to call it once"),
+        ("", "skipped: runs no changed code"),
+    ],
+)
+def test_what_a_dry_run_does_not_reach_in_time_is_undecided_unless_it_runs_no_changed_code(
+    why: str, verdict: str, faked: Any, warnings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = itertools.count(0.0, 61.0)
-    monkeypatch.setattr(pipeline, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    context = faked([Inventory(side, [A.names]) for side in SIDES], [run(A, 2.0)])
-    next(steps(context, Comparison.of(context.pair, 0.005, budget=60.0)))
-    assert warnings == [
-        "the dry run, which calls 1 benchmark in both versions, took 61 s, more than the budget; "
-        "--series names fewer"
+    touched = Touched({A: "runs more", B: why})
+    monkeypatch.setattr(pipeline, "watching", lambda *_: contextlib.nullcontext(lambda: touched))
+    inventories = [Inventory(side, [A.names, B.names]) for side in SIDES]
+    context = faked(inventories, [run(A, 2.0), LateError("late")])
+    result = next(steps(context, Comparison.of(context.pair, 0.005, budget=60.0)))
+    assert str(result.findings[B].judgement) == verdict
+    said = [
+        "1 of 2 benchmarks could not be called once within 240 s, before anything is timed; a "
+        "larger --budget allows more time, and --series names fewer"
     ]
+    assert warnings == (said if why else [])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Callable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -15,7 +16,7 @@ from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.pool import pool as module
 from mlpperf.engine.pool import process
 from mlpperf.engine.pool.pool import Pool
-from mlpperf.engine.pool.process import WorkerError
+from mlpperf.engine.pool.process import GRACE, LateError, WorkerError
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.suites.series import Series
@@ -238,6 +239,15 @@ def test_a_process_without_a_sign_of_life_is_killed(
     assert inventory.broken == {"": why}
     assert warnings == [why]
     assert not psutil.Process().children()
+
+
+def test_a_process_for_which_there_is_no_time_left_is_ended_without_a_warning(
+    hot_paths: Any, warnings: list[str]
+) -> None:
+    series = [("doubling", "batch-128", "scaled")]
+    until = time.monotonic() - GRACE
+    answers, lost = hot_paths().run("dry_run", ["base", "head"], "", until=until, series=series)
+    assert (answers, type(lost), warnings) == ([], LateError, [])
 
 
 def test_samples_that_nobody_reads_end_their_process(hot_paths: Any) -> None:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from mlpperf.engine.pool import process
-from mlpperf.engine.pool.process import Process, WorkerError
+from mlpperf.engine.pool.process import LateError, Process, WorkerError
 from mlpperf.engine.worker.protocol import Task
 from mlpperf.errors import MlpperfError
 
@@ -162,6 +162,15 @@ def test_one_that_hangs_is_given_up_and_killed(closed: str, message: str) -> Non
     assert not psutil.pid_exists(hanging.process.pid)
 
 
+def test_one_for_which_there_is_no_time_left_is_late() -> None:
+    with worker("print('{\"n\": 1}', flush=True)", LONG) as late:
+        assert next(late) == {"n": 1}
+        late.until = time.monotonic()
+        with pytest.raises(LateError, match="A process had no time left"):
+            next(late)
+    assert not psutil.pid_exists(late.process.pid)
+
+
 def test_patience_is_that_of_all_processes_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "PATIENCE", 123.0)
     for given, used in ((None, 123.0), (4.0, 4.0)):
@@ -208,7 +217,7 @@ def test_until_then_and_no_longer_whatever_it_says() -> None:
     with worker(*LINE, "begins()", "may_take(600)", "line.send({'n': 0})", LONG) as slow:
         assert next(slow) == {"n": 0}
         slow.until = time.monotonic() + 0.2
-        assert "showed no sign of life" in heard(slow)[1]
+        assert "had no time left" in heard(slow)[1]
 
 
 def test_what_it_was_doing_is_known_also_when_it_is_gone() -> None:

@@ -26,6 +26,7 @@ BUDGET = 130.0  # seconds for screening and follow-up of hot paths; dry runs com
 # because each benchmark has its own set-up and may be slow.
 SUITE_BUDGET = (155.0, 300.0)
 SUITE_SECONDS_PER_SERIES = 2.0
+DRY_RUN_LEAST = 240.0  # seconds: a set-up alone may take a minute in each version
 COPIES = 4  # set-ups per process, assumed until a process has been timed
 SETTLED_ERROR = 0.005  # standard error of a process's log ratio that needs no more rounds
 
@@ -223,6 +224,11 @@ def longest_proof(seconds: float, series: int) -> float:
     """Seconds after which a dry run aborts a call, which is by far too long to be timed."""
     longest = longest_series(seconds, series) / SCREENING.calls_least
     return max(SCREENING.proof_excess * longest, SCREENING.proof_seconds_least)
+
+
+def longest_dry_run(seconds: float) -> float:
+    """Seconds after which no further benchmark is called once, before any is timed."""
+    return max(2 * seconds, DRY_RUN_LEAST)
 
 
 def longest_loading(seconds: float, share: float) -> float:

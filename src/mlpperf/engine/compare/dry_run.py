@@ -9,12 +9,13 @@ two versions may be in each other's way.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from ..pool.process import WorkerError
+from ..pool.process import LateError, WorkerError
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.series import Series
 from ..table import grouped
@@ -29,6 +30,7 @@ VALUES = 3  # processes of each version that measure what a series gives, if not
 # Head ÷ base, or base ÷ head, of a single long call in each of several processes, which counts as a
 # change although its calls are too long to be timed in turns.
 PLAINLY_LONGER = 2.0
+NOT_REACHED = Judgement(Verdict.UNDECIDED, reason=Reason.NOT_REACHED)
 PROOFS_ALONE = 2  # further processes of each version that have to agree on that
 
 Runs = Mapping[Series, DryRun]
@@ -46,24 +48,30 @@ def dry_run(
     *,
     alone: bool = False,
     repeat: int = 1,
+    until: float = math.inf,
 ) -> dict[Series, DryRun]:
     """Call each series once in both versions; a call that takes `longest` seconds is aborted.
 
     `alone`: each version has a process of its own. `repeat`: how often a series is called again.
+    `until`: the moment, by `time.monotonic`, when it ends, without the series left by then.
     """
     runs = {one: DryRun(one.names) for one in series}
+    late = set[Series]()
     for some in by_suite(runs).values():
         for group in context.groups(some[0].suite, alone):
             left = list(some)
             for _ in range(DEATHS_MOST):
                 if not left:
                     break
-                answers, lost = _called(context, group, left, longest, repeat)
+                answers, lost = _called(context, group, left, longest, repeat, until)
                 runs |= {one: runs[one].merged(answer) for one, answer in answers.items()}
                 for one in answers:
                     if note := runs[one].note:
                         context.warn(f"{one.name}: {note}")
                 left = [one for one in left if one not in answers]
+                if isinstance(lost, LateError):
+                    late.update(left)
+                    break
                 if not left or not lost:
                     break
                 guilty = next((one for one in left if one.names == lost.series), left[0])
@@ -75,17 +83,21 @@ def dry_run(
                     runs[guilty] = runs[guilty].merged(answer)
                 if not guilty.suite and len(group) > 1 and ran_in_both(runs[guilty]):
                     runs[guilty] = DryRun(guilty.names)  # not compared with each other: unknown
-    return runs
+    return {one: run for one, run in runs.items() if one not in late}
 
 
 def _called(
-    context: Context, sides: Sequence[str], series: Sequence[Series], longest: float, repeat: int
+    context: Context,
+    sides: Sequence[str],
+    series: Sequence[Series],
+    longest: float,
+    repeat: int,
+    until: float = math.inf,
 ) -> tuple[dict[Series, DryRun], WorkerError | None]:
     """Dry runs of series of one suite in one process, up to its death if it dies."""
     suite, names, wanted = series[0].suite, [one.names for one in series], set(series)
-    answers, lost = context.pool.run(
-        "dry_run", sides, suite, series=names, longest=longest, repeat=repeat
-    )
+    task = {"series": names, "longest": longest, "repeat": repeat}
+    answers, lost = context.pool.run("dry_run", sides, suite, until=until, **task)
     runs = {Series.of(answer.series, suite): answer for answer in answers}
     return {one: run for one, run in runs.items() if one in wanted}, lost
 
@@ -268,11 +280,12 @@ def _bound(seconds: Mapping[str, Sequence[float]]) -> float:
 
 
 def measure_values(
-    context: Context, findings: Mapping[Series, Finding], runs: Runs
+    context: Context, findings: Mapping[Series, Finding], runs: Runs, until: float = math.inf
 ) -> dict[Series, Finding]:
     """Findings on the series that measure something else than time, by several processes.
 
-    The peak of memory is that of a process, so each such series has processes of its own.
+    The peak of memory is that of a process, so each such series has processes of its own; none
+    begins after the moment `until`, by `time.monotonic`.
     """
     values = {one: run for one, run in runs.items() if run.quantity != "time"}
     answers: dict[Series, dict[str, list[Value]]] = {one: {s: [] for s in SIDES} for one in values}
@@ -280,6 +293,8 @@ def measure_values(
         alone = [[one] for one in some if values[one].quantity == "peakmemory"]
         groups = [[one for one in some if [one] not in alone], *alone]
         for group in (group for group in groups if group):
+            if time.monotonic() >= until:
+                break
             for side in context.pool.shuffled(SIDES * VALUES):
                 names = [one.names for one in group]
                 given, _ = context.pool.run("value", [side], suite, series=names)
@@ -304,8 +319,10 @@ def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Val
     finding = conclude(finding, run)
     if sometimes and not finding.failed:
         return finding  # unknown: a value that is missing now and then may be a regression
-    if any(side in run.not_run for side in sides) or not all(answers[side] for side in sides):
+    if any(side in run.not_run for side in sides):
         return finding
+    if not all(answers[side] for side in sides):
+        return replace(finding, untimed=finding.untimed or NOT_REACHED)
     units = {side: answers[side][0].unit for side in sides}
     if len({*units.values()}) > 1:
         because = f"its unit is {units['base']!r} at the base, {units['head']!r} at the head"

@@ -44,6 +44,7 @@ from .budget import (
     SUITE_BUDGET,
     Sampling,
     coarse,
+    longest_dry_run,
     longest_proof,
     longest_series,
     usual_budget,
@@ -53,6 +54,7 @@ from .context import Context
 from .counts import conclude as conclude_counts
 from .counts import count_alone, count_calls
 from .dry_run import (
+    NOT_REACHED,
     bounds_of_long_calls,
     comparable,
     conclude,
@@ -164,31 +166,35 @@ def _steps(
     planned = without_slow_imports(planned, budget, context.warn)
 
     context.progress("dry run")
-    longest, start = longest_proof(budget, len(planned.findings)), time.perf_counter()
+    longest, allowed = longest_proof(budget, len(planned.findings)), longest_dry_run(budget)
+    until = time.monotonic() + allowed
     in_both = [series for series in planned.series if comparable(planned.findings[series])]
     with watching(context, in_both, changes, longest) as wait_for_touched:
-        runs: Mapping[Series, DryRun] = dry_run(context, planned.series, longest)
+        runs: Mapping[Series, DryRun] = dry_run(context, planned.series, longest, until=until)
         context.progress("which benchmarks run changed code?")
         touched = wait_for_touched()
-    if (took := time.perf_counter() - start) > budget:
-        context.warn(
-            f"the dry run, which calls {count(len(runs), 'benchmark')} in both versions, took "
-            f"{took:.0f} s, more than the budget; --series names fewer"
-        )
     reasons = touched.reasons
     confirmed = confirm(context, planned.findings, runs, longest)
     apart = needing_own_processes(context, planned.findings, runs, confirmed, planned.registered)
     runs = {**runs, **confirmed}
     findings = dict(planned.findings)
     findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
-    findings |= measure_values(context, planned.findings, runs)
+    late = {series for series in planned.series if series not in runs}
+    findings |= {s: replace(findings[s], untimed=findings[s].untimed or NOT_REACHED) for s in late}
+    findings |= measure_values(context, planned.findings, runs, time.monotonic() + allowed)
     findings |= no_longer_run(context, findings, longest)
     findings |= {
         series: replace(findings[series], untimed=untimed)
-        for series in _timeable(findings, runs)
+        for series in [*_timeable(findings, runs), *late]
         if (untimed := not_to_be_timed(reasons.get(series)))
         and not needed(context.pair.settings.policy, series)
     }
+    if left := [series for series, one in findings.items() if one.untimed == NOT_REACHED]:
+        context.warn(
+            f"{len(left):,} of {count(len(findings), 'benchmark')} could not be called once within "
+            f"{allowed:.0f} s, before anything is timed; a larger --budget allows more time, and "
+            "--series names fewer"
+        )
     timeable = _timeable(findings, runs)
     budget = given or usual_budget(timeable)
     countable = [s for s in timeable if s.suite not in (HOT_PATHS, COMMANDS)]

@@ -305,7 +305,8 @@ def _untimed(words: str) -> Judgement | None:
             return Judgement(verdict)
         if words.startswith(f"{verdict.value}, because "):
             return Judgement(verdict, because=words.removeprefix(f"{verdict.value}, because "))
-    for reason in (Reason.LONG_CALLS, Reason.LONG_LOADING, Reason.NOT_CONFIRMED, Reason.DIFFERS):
+    whole = (Reason.NOT_REACHED, Reason.LONG_CALLS, Reason.LONG_LOADING)
+    for reason in (*whole, Reason.NOT_CONFIRMED, Reason.DIFFERS):
         if words == f"{Verdict.UNDECIDED.value}: {reason.value}":
             return Judgement(Verdict.UNDECIDED, reason=reason)
     return None

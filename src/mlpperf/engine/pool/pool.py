@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -24,7 +25,7 @@ from ..versions.variables import new_home, variables
 from ..versions.version import Version
 from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task
 from .alternate import alternating
-from .process import DependentError, TaskWorker, WorkerError
+from .process import DependentError, LateError, TaskWorker, WorkerError
 
 # Seconds without a sign of life, besides those of the budget, after which a process counts as
 # hanging. A hot path may be compiled meanwhile; a suite reports what may take long.
@@ -106,9 +107,11 @@ class Pool:
                     raise DependentError(f"beside another copy, {why}")
 
     def run(
-        self, kind: str, sides: Sequence[str], suite: str, **task: Any
+        self, kind: str, sides: Sequence[str], suite: str, until: float = math.inf, **task: Any
     ) -> tuple[list[Any], WorkerError | None]:
         """The answers of one process, as `Task` has them; and how it died, if it did.
+
+        It is ended at the moment `until`, by `time.monotonic`.
 
         Raises `DependentError` if it holds two versions of a compiled project, and dies or finds
         that it must not.
@@ -116,6 +119,7 @@ class Pool:
         answers: list[Any] = []
         try:
             with self._watched(sides, suite), self._started(kind, sides, suite, task) as worker:
+                worker.until = until
                 answers.extend(worker)
         except WorkerError as lost:
             return answers, lost
@@ -174,6 +178,8 @@ class Pool:
         """
         try:
             yield
+        except LateError:
+            raise
         except WorkerError as reason:
             if len(sides) > 1 and shared not in ("", COMMANDS) and self._runtime(shared).compiled:
                 how = str(reason).replace("A process", "a process", 1)

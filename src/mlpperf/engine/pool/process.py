@@ -75,6 +75,10 @@ class WorkerError(MlpperfError):
         self.series, self.side = tuple(series), side
 
 
+class LateError(WorkerError):
+    """A worker was ended at the moment that was set for it."""
+
+
 class DependentError(MlpperfError):
     """Versions with extension modules cannot share a process, for this reason."""
 
@@ -198,6 +202,8 @@ class Process(Iterator[Any]):
                 read = os.read(self.process.stdout.fileno(), 1 << 16)
                 if left > -GRACE or not read:  # else it only makes a noise
                     return read
+            if left <= 0 and time.monotonic() >= self.until:
+                raise LateError(str(self.failure("had no time left")))
             if left <= 0:
                 raise self.failure(f"showed no sign of life for {allowed:g} s")
 

@@ -48,6 +48,7 @@ class Reason(Enum):
     """Why something is undecided."""
 
     NOT_TIMED = "not timed"
+    NOT_REACHED = "there was no time to call it once"
     LONG_CALLS = "a call takes too long for this budget"
     LONG_LOADING = "its module takes too long to import for this budget"
     FEW_PROCESSES = "only {processes} processes timed it"
