@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 import weakref
 from pathlib import Path
 
@@ -80,6 +81,46 @@ def test_each_has_a_root_logger_of_its_own(scenes: list[Scene]) -> None:
             assert root.handlers[-2:] == handlers
     assert (root.level, root.handlers) == before
     assert seen == [(logging.DEBUG, True, False), (logging.ERROR, True, False)] * 2
+
+
+def test_each_has_warnings_of_its_own(scenes: list[Scene]) -> None:
+    before = warnings.filters, warnings.showwarning, warnings._showwarnmsg_impl  # type: ignore[attr-defined]
+    runners, shown, seen = [], list[str](), list[tuple[bool, int]]()
+
+    def see() -> None:
+        warnings.warn("it rains", UserWarning, stacklevel=1)
+        named = [one[1].pattern for one in warnings.filters if one[0] == "error" and one[1]]
+        seen.append(("head" in named, len(shown)))
+
+    def show(message: object, *_: object) -> None:
+        shown.append(str(message))
+
+    for scene, name in zip(scenes, ("base", "head"), strict=True):
+        with scene.entered():
+            warnings.simplefilter("always")
+            warnings.filterwarnings("error", message=name)
+            warnings.showwarning = show  # type: ignore[assignment]
+            runners.append(Runner(see))
+            scene.prepare(runners[-1])
+        assert before == (warnings.filters, warnings.showwarning, warnings._showwarnmsg_impl)  # type: ignore[attr-defined]
+    for runner in (*runners, *runners):
+        runner.block(())
+    leave()
+    assert seen == [(False, 1), (True, 2), (False, 3), (True, 4)]
+
+
+def test_warnings_that_a_test_keeps_are_kept_while_it_runs_only(scenes: list[Scene]) -> None:
+    with scenes[0].entered():
+        kept = warnings.catch_warnings(record=True).__enter__()
+        assert kept is not None
+        warnings.simplefilter("always")
+        runner = Runner(lambda: warnings.warn("it snows", stacklevel=1))
+        scenes[0].prepare(runner)
+    runner.block(())
+    assert not kept
+    with scenes[0].entered():
+        warnings.warn("it hails", stacklevel=1)
+    assert [str(one.message) for one in kept] == ["it hails"]
 
 
 def test_the_system_knows_the_variables_too(scenes: list[Scene]) -> None:

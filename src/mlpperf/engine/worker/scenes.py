@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from .isolation import LEADING, World, leave
 from .origins import REPORT
-from .runner import Runner, nothing
+from .runner import Runner
 
 # The variables as the system has them: to compare these takes a microsecond.
 _ENVIRONMENT: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
@@ -64,8 +64,8 @@ class Scene:
     def prepare(self, runner: Runner) -> None:
         """Let what a copy has handed over be called with the environment that it has now.
 
-        Also with its context variables, such as the precision of decimal numbers, and its root
-        logger. Streams and warnings are as they are for all.
+        Also with its context variables, such as the precision of decimal numbers, its root logger
+        and its warnings. Streams are as they are for all.
         """
         runner.world = self._world
         context = contextvars.copy_context()
@@ -104,11 +104,14 @@ def _folder() -> str:
 
 
 class _Process:
-    """What is one for a process: environment, arguments, limit of recursion, root logger."""
+    """What is one for a process: environment, arguments, recursion, root logger, warnings."""
 
     def __init__(self, of_copy: bool = False) -> None:
         self._of_copy = of_copy
+        self.filters: Any
         self.keep()
+        if of_copy:  # filters are added to the list in place
+            self.filters = list(self.filters)
 
     def keep(self) -> None:
         """Take it as it is now."""
@@ -118,6 +121,8 @@ class _Process:
         self.level = logging.root.level
         handlers = logging.root.handlers
         self.handlers = [one for one in handlers if not (self._of_copy and _is_pytests(one))]
+        self.filters = warnings.filters
+        self.showing = _showing(recorded=not self._of_copy)
 
     def restore(self) -> None:
         """Put it back; only what differs, as a variable is the system's, too."""
@@ -136,11 +141,28 @@ class _Process:
             logging.root.setLevel(self.level)
         if logging.root.handlers != self.handlers:
             logging.root.handlers[:] = self.handlers
+        warnings.filters = self.filters
+        _show(self.showing)
 
 
 def _is_pytests(handler: logging.Handler) -> bool:
     """Whether a handler keeps what a test logs; it is not for what is timed."""
     return type(handler).__module__.startswith("_pytest.")
+
+
+def _showing(recorded: bool) -> tuple[Any, Any]:
+    """What shows warnings. What keeps all in a list, as pytest does, is not for what is timed."""
+    impl: Any = warnings._showwarnmsg_impl  # type: ignore[attr-defined]
+    records = isinstance(getattr(impl, "__self__", None), list)
+    return warnings.showwarning, _leave_out if records and not recorded else impl
+
+
+def _leave_out(_: object) -> None:
+    """Show a warning to nobody."""
+
+
+def _show(showing: tuple[Any, Any]) -> None:
+    warnings.showwarning, warnings._showwarnmsg_impl = showing  # type: ignore[attr-defined]
 
 
 def _environment() -> dict[Any, Any]:
@@ -152,18 +174,14 @@ class _State:
 
     def __init__(self) -> None:
         self.streams = sys.stdin, sys.stdout, sys.stderr
-        self.showing = warnings.showwarning, warnings._showwarnmsg_impl  # type: ignore[attr-defined]
-        self.filters: Any = warnings.filters
+        self.showing = _showing(recorded=True)
         self.handlers = list(logging.root.handlers)
         self.level = logging.root.level
 
     def restore(self) -> None:
         """Have it again as it was."""
         sys.stdin, sys.stdout, sys.stderr = self.streams
-        warnings.showwarning, warnings._showwarnmsg_impl = self.showing  # type: ignore[attr-defined]
-        if warnings.filters is not self.filters:
-            warnings.filters = self.filters
-            getattr(warnings, "_filters_mutated", nothing)()
+        _show(self.showing)
         logging.root.handlers[:] = self.handlers
         logging.root.setLevel(self.level)
 
