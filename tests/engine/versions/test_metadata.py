@@ -12,10 +12,10 @@ from mlpperf.engine.versions.layout import import_folders
 from mlpperf.engine.versions.metadata import (
     complete,
     entry_points,
-    scripts_folder,
     write_scripts,
 )
 from mlpperf.engine.versions.trees import Trees
+from mlpperf.engine.worker.origins import scripts_of
 
 
 def written(root: Path, *names: str) -> Path:
@@ -118,7 +118,7 @@ def test_a_script_calls_the_function_that_the_project_names(place: str, whole: P
         (file.parent / "METADATA").write_text("Name: town\nVersion: 1\n", encoding="utf-8")
     file.write_text(DECLARED[place], encoding="utf-8")
     write_scripts(whole, whole, sys.executable)
-    script = scripts_folder(whole) / "walk"
+    script = Path(scripts_of(str(whole))) / "walk"
     environment = {"PYTHONPATH": str(whole)}
     done = subprocess.run([script], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (3, "walks\n", "")
@@ -126,7 +126,9 @@ def test_a_script_calls_the_function_that_the_project_names(place: str, whole: P
 
 def test_what_names_no_function_is_no_script(whole: Path) -> None:
     (whole / "pyproject.toml").write_text(
-        "[project]\nname = 'town'\n[project.scripts]\na = 'town'\nb = 3\n", encoding="utf-8"
+        "[project]\nname = 'town'\n[project.scripts]\na = 'town'\nb = 3\n"
+        "'' = 'town:walk'\n'..' = 'town:walk'\n'bin/walk' = 'town:walk'\n",
+        encoding="utf-8",
     )
     assert entry_points(whole, whole) == {}
     (whole / "setup.cfg").write_bytes(b"[options.entry_points]\n\xff\xfe")

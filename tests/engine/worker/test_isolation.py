@@ -1,6 +1,8 @@
 """Copies of a project in one process: each finds itself, and nobody finds it afterwards."""
 
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 import typing
@@ -12,6 +14,7 @@ import pytest
 
 from mlpperf.engine.worker import isolation
 from mlpperf.engine.worker.isolation import World, leave, lives_in
+from mlpperf.engine.worker.origins import scripts_of
 
 FILES = {
     "src/town/__init__.py": "from town.streets import LENGTH\nimport gate\n",
@@ -134,6 +137,21 @@ def test_modules_that_lie_in_its_folder_are_its_own_whatever_they_are_called(
 
     assert [world.inside(found)() for world in (*two, *two)] == [(1, 1), (2, 2)] * 2
     assert not {"aid", "spread", "spread.part"} & set(sys.modules)
+
+
+def test_a_script_that_is_started_by_its_name_is_the_version_s_own(two: list[World]) -> None:
+    before = os.environ["PATH"]
+    for world in two:
+        script = Path(scripts_of(world.root)) / "street-length"
+        script.parent.mkdir()
+        script.write_text("#!/bin/sh\nexec python -c 'import town; print(town.LENGTH)'\n", "utf-8")
+        script.chmod(0o755)
+    for world, told in ((two[0], b"1\n"), (two[1], b"2\n"), (two[0], b"1\n")):
+        world.enter()
+        assert subprocess.check_output(["street-length"]) == told
+        assert Path(shutil.which("python") or "").parent == Path(sys.executable).parent
+    leave()
+    assert os.environ["PATH"] == before
 
 
 def test_an_installed_version_is_out_of_the_way_meanwhile(

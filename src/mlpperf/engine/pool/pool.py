@@ -19,7 +19,7 @@ from ..suites.discovery import Suite
 from ..versions.absent import ignored_in
 from ..versions.environment import Runtime
 from ..versions.layout import PACKAGES, extension_modules, import_folders, own_packages
-from ..versions.metadata import scripts_folder, write_scripts
+from ..versions.metadata import write_scripts
 from ..versions.pair import Pair
 from ..versions.variables import new_home, variables
 from ..versions.version import Version
@@ -62,8 +62,8 @@ class Pool:
     def add(self, side: str, version: Version) -> None:
         """Take a further version, made of base and head, which runs where these run."""
         self._sides[side] = replace(side_of(version), packages=self._packages)
-        if COMMANDS in self._suites:
-            write_scripts(version.root, version.whole, self._runtime(COMMANDS).python)
+        if self._pair.runtime:
+            write_scripts(version.root, version.whole, self._pair.runtime.python)
 
     def shuffled(self, names: Sequence[str]) -> list[str]:
         """`names` in random order."""
@@ -231,8 +231,8 @@ class Pool:
     def _leading(self, name: str) -> list[str]:
         """What leads a version's commands to its files: interpreter, scripts and packages."""
         side = _environment_of(name)
-        runtime, scripts = self._runtime(COMMANDS), scripts_folder(Path(self._sides[name].whole))
-        return [runtime.python_of(side), str(scripts), *runtime.packages.get(side, ())]
+        runtime = self._runtime(COMMANDS)
+        return [runtime.python_of(side), *runtime.packages.get(side, ())]
 
     @property
     def _home(self) -> str:

@@ -21,6 +21,7 @@ from ...errors import MlpperfError
 from ..git import query
 from ..inside import inside
 from ..suites.pyproject import ini, readable, table_at
+from ..worker.origins import scripts_of
 from .layout import INSTALLER, import_folders, project_named
 
 VERSION_FILE = """# The version, where the build would write it.
@@ -97,18 +98,13 @@ def _version_files(tools: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"[tool.{'.'.join(names)}] {key}", place
 
 
-def scripts_folder(whole: Path) -> Path:
-    """The folder of the scripts of a copy."""
-    return whole.with_name(f"{whole.name}-bin")
-
-
 def write_scripts(root: Path, whole: Path, python: str) -> None:
     """Write the scripts of the project in `root`, a folder in the copy `whole`."""
-    folder = scripts_folder(whole)
+    folder = Path(scripts_of(str(whole)))
     folder.mkdir(exist_ok=True)
     for name, target in entry_points(root, whole).items():
         module, _, function = target.partition("[")[0].partition(":")
-        file = folder / Path(name).name
+        file = folder / name
         file.write_text(
             SCRIPT.format(
                 python=python.replace("'", "'\\''"),
@@ -130,7 +126,11 @@ def entry_points(root: Path, whole: Path) -> dict[str, str]:
             if canonicalize_name(one.metadata["Name"] or "") == own:
                 ours = one.entry_points.select(group="console_scripts")
                 scripts |= {point.name: point.value for point in ours}
-    return {name: target for name, target in scripts.items() if all(target.partition(":"))}
+    return {
+        name: target
+        for name, target in scripts.items()
+        if all(target.partition(":")) and Path(name).name == name.strip(".") != ""
+    }
 
 
 def _declared(root: Path) -> dict[str, dict[str, str]]:

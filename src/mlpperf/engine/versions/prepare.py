@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ...errors import MlpperfError, check
-from ..suites.commands import COMMANDS, command_given
+from ..suites.commands import command_given
 from ..suites.discovery import PLACES, Suite, discover, suite_of
 from ..suites.policy import against_base
 from ..suites.pyproject import project_name
@@ -142,9 +142,8 @@ def _with_runtime(
             jobs.setdefault(pythons[side], []).append(job)
     for python, of_python in jobs.items():
         build_all(of_python, python, made.settings.build, progress)
-    if any(suite.kind == COMMANDS for suite in made.suites):
-        for side, version in sides.items():
-            write_scripts(version.root, version.whole, pythons[side])
+    for side, version in [*sides.items(), *own]:
+        write_scripts(version.root, version.whole, pythons[side])
     isolated = made.isolated
     missing = {side: _missing(version, pythons[side]) for side, version in sides.items()}
     modules = [module for suite in made.suites for module in NEEDS[suite.kind]]

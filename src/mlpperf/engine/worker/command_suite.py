@@ -18,7 +18,7 @@ from typing import Any
 from .clocks import time
 from .dry_run import CALLED_AGAIN, noting
 from .lines import begins
-from .origins import CHILD, COPY, HOME, REPORT, Origins
+from .origins import CHILD, COPY, HOME, REPORT, Origins, scripts_first
 from .process_call import Ended, called, peak_of
 from .protocol import CallTime, DryRun, MemoryCounts, Names, Side, Task
 from .runner import Clock, Runner
@@ -36,7 +36,7 @@ class CommandCopy(Copy):
 
     def __init__(self, side: Side, name: str, arguments: list[str], home: Origins) -> None:
         self._commands = json.loads(arguments[0])
-        self._python, scripts, *packages = json.loads(arguments[1])[name]
+        self._python, *packages = json.loads(arguments[1])[name]
         self._side, self._name = side, name
         self._origins = Origins(home.home)
         self._origins.copy = side.whole
@@ -49,8 +49,7 @@ class CommandCopy(Copy):
             if place
         ]
         self._folders = [*side.folders, *packages, *theirs]
-        places = [scripts, str(Path(self._python).parent), os.environ.get("PATH", os.defpath)]
-        self._path = os.pathsep.join(places)
+        self._path = scripts_first(side.whole, self._python)
 
     def begin(self, series: Names, following: Names | None) -> Runner:
         """What runs the command once."""

@@ -26,12 +26,12 @@ from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
 from .lines import SIDE, turn_of
-from .origins import CHILD, COPY, HOME, Origins, is_standard
+from .origins import CHILD, COPY, HOME, Origins, is_standard, scripts_first
 from .registers import OUTER, Registers
 
 Returned = TypeVar("Returned")
 # Variables that lead the processes which a copy starts to its files.
-LEADING = ("PYTHONPATH", HOME, COPY)
+LEADING = ("PYTHONPATH", HOME, COPY, "PATH")
 
 
 class World:
@@ -120,7 +120,8 @@ class World:
             given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
             theirs = [place for place in given if place and not self._origins.is_home(place)]
             path = os.pathsep.join([CHILD, *self._path, *theirs])
-            self._variables = dict(zip(LEADING, (path, self._origins.home, self.root)))
+            search = scripts_first(self.root, sys.executable)
+            self._variables = dict(zip(LEADING, (path, self._origins.home, self.root, search)))
         _put(self._variables)
 
     def _leave(self) -> None:

@@ -34,6 +34,17 @@ def is_standard(file: str) -> bool:
     return file.startswith(STANDARD) and not any(packages in file for packages in PACKAGES)
 
 
+def scripts_of(copy: str) -> str:
+    """The folder with the scripts of a version, beside its copy."""
+    return f"{copy}-bin"
+
+
+def scripts_first(copy: str, python: str) -> str:
+    """A PATH on which a version's scripts come first, then those of the environment of `python`."""
+    places = (scripts_of(copy), os.path.dirname(python), os.environ.get("PATH", os.defpath))
+    return os.pathsep.join(places)
+
+
 class Origins:
     """The folder of the user's repository, and what is taken from a copy of it instead.
 

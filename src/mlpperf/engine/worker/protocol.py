@@ -83,7 +83,7 @@ class Task:
         `race` (variants of hot paths).
     suite : `asv`, with the folder of its benchmarks below each root and, if configured, the seconds
         that one may take; `pytest`, with its arguments; `commands`, with these, and the
-        interpreter, the folder of scripts and those of packages of each version, as JSON; or
+        interpreter and the folders of packages of each version, as JSON; or
         `hotpath`.
     sides : the versions by name: `base` and `head`, one of them, or others made of the two.
     home : the top of the user's repository, of which nothing is to be run.
