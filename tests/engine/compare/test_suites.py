@@ -39,6 +39,11 @@ def test_stand(benchmark):
 '''
 
 
+TESTS_WITH_A_MAP = """def test_stand(benchmark):
+    with open("maps/town.txt") as file:
+        assert file.read()
+"""
+
 STREETS = '''"""Streets."""
 
 import town
@@ -120,6 +125,17 @@ def words(record: dict[str, Any]) -> dict[str, str]:
     said = {s["variant"] + s["case"]: s["verdict"] for s in record["series"]}
     skipped = [variant + case for _, case, variant, _ in record["untouched"]]
     return {**said, **dict.fromkeys(skipped, "skipped: runs no changed code")}
+
+
+def test_a_file_that_git_ignores_is_named_where_a_benchmark_fails_without_it(town: Any) -> None:
+    town.write(".gitignore", "maps/")
+    town.write("maps/town.txt", "streets")
+    town.replace("tests/perf/check_town.py", "def test_stand(benchmark):", TESTS_WITH_A_MAP)
+    town.commit("a map that everybody draws")
+    town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 60")
+    code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "test_stand")
+    assert code == 2
+    assert "it reads maps/town.txt, which git ignores" in words(record)["test_stand"]
 
 
 @pytest.mark.usefixtures("counting")

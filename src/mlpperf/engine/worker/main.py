@@ -169,11 +169,12 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
             others = [side.whole for other, side in task.sides.items() if other != name]
             with noting(answer, name, task.longest), noting_what_is_left(left, name):
                 took = call_time(copy, names, following, task.longest, task.repeat, others)
-                if why_unknown := absent.why or children.unknown:
-                    # What is unknown of one version is no fault of it, wherever the other one runs.
-                    answer.untimed.update(dict.fromkeys((name, "base", "head"), why_unknown))
-                else:
-                    answer.took[name] = took
+                answer.took[name] = took
+            if why_unknown := absent.why or (children.unknown if name in answer.took else ""):
+                # What is unknown of one version is no fault of it, wherever the other one runs.
+                for known in (answer.took, answer.failed):
+                    known.pop(name, None)
+                answer.untimed.update(dict.fromkeys((name, "base", "head"), why_unknown))
             if stray := children.strayed:
                 raise MixedError(name, stray)
         if len(set(left.values())) > 1:
