@@ -63,6 +63,13 @@ def test_decorator(benchmark):
 def test_parameters(benchmark, either):
     assert benchmark(streets.walk, either) == either
 
+class Pace:
+    pass
+
+@pytest.mark.parametrize("pace", [Pace(), Pace()], ids=str)
+def test_object(benchmark, pace):
+    benchmark(streets.walk)
+
 class TestClass:
     @pytest.mark.parametrize("n", [3])
     def test_method(self, benchmark, n, town):
@@ -234,6 +241,8 @@ TIMED = [
     "test_call",
     "test_decorator",
     "test_parameters[ten steps]",
+    "test_object[<check_speed.Pace object>]",
+    "test_object[<check_speed.Pace object>]#2",
     "TestClass::test_method[3]",
     "test_pedantic",
     "test_pedantic_arguments",
@@ -255,7 +264,7 @@ def test_only_tests_that_are_to_be_timed_are_series(looked: list[Any]) -> None:
     names = [function + case for _, case, function in base.series]
     assert set(TIMED) < set(names)
     assert "test_other" not in names
-    assert len(names) == 27
+    assert len(names) == 29
     assert {file for file, _, _ in base.series} == {"tests/check_speed.py"}
 
 

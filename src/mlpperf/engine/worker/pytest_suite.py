@@ -30,7 +30,7 @@ from .lines import begins
 from .protocol import Names
 from .runner import Runner
 from .scenes import Scene
-from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
+from .suite import Copy, FailedError, NotTimedError, SkippedError, distinct, one_line, printable
 from .timed_items import BENCH, is_marked, is_timed, takes_fixture
 from .wording import Tee, conftest_in, in_one_line, with_remedy
 
@@ -186,7 +186,8 @@ class PytestCopy(Copy):
     def collected(self, items: Sequence[Any]) -> None:
         """Take the tests that are to be timed, and run those that are wanted."""
         sys.stderr = self._errors.stream
-        self._items = {_names(item): item for item in items if is_timed(item)}
+        timed = {item.nodeid: item for item in items if is_timed(item)}.values()
+        self._items = dict(zip(distinct(map(_names, timed)), timed))
         expected = None
         while wanted := self._pause():
             item, following = wanted

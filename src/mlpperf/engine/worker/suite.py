@@ -6,10 +6,15 @@ A copy knows its series, gets one ready, and ends it. In between, what the serie
 from __future__ import annotations
 
 import contextlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from .protocol import Names
 from .runner import Runner
+
+ADDRESS = re.compile(r" at 0x[\da-fA-F]+")  # of an object, which each process has elsewhere
 
 SET_UP = 60.0  # seconds that the set-up of a series may take unless its suite allows more
 
@@ -103,6 +108,15 @@ class Copy:
 def printable(text: str) -> str:
     """`text` for a name, which can then be shown and recorded: with escapes for what cannot be."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def distinct(series: Iterable[Names]) -> Iterator[Names]:
+    """The same without addresses of objects; of equal names, all but the first have a number."""
+    times: Counter[Names] = Counter()
+    for place, case, function in series:
+        names = place, ADDRESS.sub("", case), function
+        times[names] += 1
+        yield names if times[names] == 1 else (place, f"{names[1]}#{times[names]}", function)
 
 
 def one_line(reason: BaseException) -> str:
