@@ -346,7 +346,7 @@ def test_what_hooks_of_the_project_leave_out_is_named(tmp_path: Path) -> None:
     assert series == {"test_a.py::test_it"}
     assert broken == {
         "test_a.py::test_two": "test_a.py::test_two is left out by a hook of the project or "
-        "pytest_options"
+        "pytest_options; if an option of the project brings it back, name it in pytest_options"
     }
 
 

@@ -159,6 +159,11 @@ def test_gives_a_coroutine(benchmark):
         streets.walk(5)
     benchmark(walk)
 
+def test_gives_a_generator(benchmark):
+    def walk():
+        yield streets.walk(5)
+    benchmark(walk)
+
 def test_weaves(benchmark):
     benchmark.weave(streets.walk)
 
@@ -264,7 +269,7 @@ def test_only_tests_that_are_to_be_timed_are_series(looked: list[Any]) -> None:
     names = [function + case for _, case, function in base.series]
     assert set(TIMED) < set(names)
     assert "test_other" not in names
-    assert len(names) == 29
+    assert len(names) == 30
     assert {file for file, _, _ in base.series} == {"tests/check_speed.py"}
 
 
@@ -288,6 +293,7 @@ def test_every_use_of_the_fixture_is_proven(name: str, proven: dict[str, Any]) -
         ("test_coroutine", "a coroutine"),
         ("test_within_a_loop", "an event loop is running"),
         ("test_gives_a_coroutine", "gives a coroutine"),
+        ("test_gives_a_generator", "gives a generator"),
         ("test_weaves", "weaves"),
         ("test_skipped", "too hot"),
         ("test_expected_to_fail", "xfail"),
@@ -302,7 +308,7 @@ def test_what_cannot_be_timed_says_why(name: str, why: str, proven: dict[str, An
 
 def test_a_test_that_does_not_use_its_fixture_is_no_benchmark(proven: dict[str, Any]) -> None:
     assert proven["test_unused"].untimed == proven["test_unused"].failed == {}
-    why = "it does not use its benchmark fixture"
+    why = "it calls no benchmark fixture of pytest-benchmark or -codspeed"
     assert proven["test_unused"].skipped == {"base": why, "head": why}
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
+from types import CoroutineType, GeneratorType
 from typing import Any
 
 import pytest
 
 from .clocks import time
 from .runner import PreparedRunner, Runner
+
+LAZY: dict[str, Any] = {"coroutine": CoroutineType, "generator": GeneratorType}
 
 
 class Fixtures:
@@ -101,9 +104,10 @@ class Benchmark:
         start = time.perf_counter()
         result = call()
         self.stats = Stats(time.perf_counter() - start)
-        if asyncio.iscoroutine(result):
-            result.close()
-            raise self._copy.not_timed("its function gives a coroutine, whose code nobody runs")
+        for what, kind in LAZY.items():
+            if isinstance(result, kind):
+                result.close()
+                raise self._copy.not_timed(f"its function gives a {what}, whose code nobody runs")
         return result
 
     def _hand_over(self, runner: Runner, mode: str) -> None:

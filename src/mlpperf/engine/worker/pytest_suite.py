@@ -32,7 +32,7 @@ from .runner import Runner
 from .scenes import Scene
 from .suite import Copy, FailedError, NotTimedError, SkippedError, distinct, one_line, printable
 from .timed_items import BENCH, is_marked, is_timed, takes_fixture
-from .wording import Tee, conftest_in, in_one_line, with_remedy
+from .wording import LEFT_OUT, Tee, conftest_in, in_one_line, with_remedy
 
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
 # a project forbids itself in its own runs does not end a session, such as marks of plugins that are
@@ -128,7 +128,7 @@ class PytestCopy(Copy):
         self._check()
         if self._session.dead:
             raise FailedError(f"it ends pytest: {self._why_ended}")
-        raise SkippedError("it does not use its benchmark fixture")
+        raise SkippedError("it calls no benchmark fixture of pytest-benchmark or -codspeed")
 
     def end(self) -> None:
         """Let the test go on, to its end."""
@@ -359,8 +359,7 @@ class _Plugin:
         left = set(items)
         for item in before:
             if item not in left:
-                reason = f"{item.nodeid} is left out by a hook of the project or pytest_options"
-                self._copy.broken[item.nodeid] = reason
+                self._copy.broken[item.nodeid] = f"{item.nodeid} {LEFT_OUT}"
         return result
 
     def pytest_internalerror(self, excinfo: Any) -> None:

@@ -6,6 +6,11 @@ import io
 import re
 from typing import Any
 
+LEFT_OUT = (
+    "is left out by a hook of the project or pytest_options; if an option of the project brings it "
+    "back, name it in pytest_options"
+)
+
 
 class Tee(io.TextIOBase):
     """A stream that also keeps what is written to it, up to some length."""
