@@ -12,6 +12,7 @@ from mlpperf.engine.versions.layout import import_folders
 from mlpperf.engine.versions.metadata import (
     complete,
     entry_points,
+    scripts_folder,
     write_scripts,
 )
 from mlpperf.engine.versions.trees import Trees
@@ -118,7 +119,8 @@ def test_a_script_calls_the_function_that_the_project_names(place: str, whole: P
         (file.parent / "METADATA").write_text("Name: town\nVersion: 1\n", encoding="utf-8")
     file.write_text(DECLARED[place], encoding="utf-8")
     write_scripts(whole, whole, sys.executable)
-    script = Path(scripts_of(str(whole))) / "walk"
+    script = scripts_folder(whole) / "walk"
+    assert str(script.parent) == scripts_of(str(whole))  # where a worker looks for it
     environment = {"PYTHONPATH": str(whole)}
     done = subprocess.run([script], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (3, "walks\n", "")

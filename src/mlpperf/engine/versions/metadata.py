@@ -21,7 +21,6 @@ from ...errors import MlpperfError
 from ..git import query
 from ..inside import inside
 from ..suites.pyproject import ini, readable, table_at
-from ..worker.origins import scripts_of
 from .layout import INSTALLER, import_folders, project_named
 
 VERSION_FILE = """# The version, where the build would write it.
@@ -98,9 +97,14 @@ def _version_files(tools: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"[tool.{'.'.join(names)}] {key}", place
 
 
+def scripts_folder(whole: Path) -> Path:
+    """The folder with the scripts of a version, beside its copy; `worker.origins` knows it, too."""
+    return whole.with_name(f"{whole.name}-bin")
+
+
 def write_scripts(root: Path, whole: Path, python: str) -> None:
     """Write the scripts of the project in `root`, a folder in the copy `whole`."""
-    folder = Path(scripts_of(str(whole)))
+    folder = scripts_folder(whole)
     folder.mkdir(exist_ok=True)
     for name, target in entry_points(root, whole).items():
         module, _, function = target.partition("[")[0].partition(":")
