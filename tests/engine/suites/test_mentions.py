@@ -91,6 +91,15 @@ def test_a_chain_of_helpers_is_followed() -> None:
     assert chosen(texts) == {"tests/test_it.py"}
 
 
+def test_a_module_that_a_conftest_imports_is_no_plugin() -> None:
+    hook = "def pytest_collection_modifyitems(items):\n    items[0].add_marker('benchmark')\n"
+    texts = {"bench/fixtures.py": hook, "other/fixtures.py": "A = 1", "other/test_it.py": USES}
+    imports = {**texts, "other/conftest.py": "from other.fixtures import A\n"}
+    assert in_doubt(imports, "")[1] == []
+    names = {**texts, "other/conftest.py": "pytest_plugins = 'bench.fixtures'\n"}
+    assert in_doubt(names, "")[1] == ["."]
+
+
 @pytest.mark.parametrize(
     ("plugin", "settings"),
     [

@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 
 WORD = re.compile("benchmark|codspeed", re.IGNORECASE)
 TOKEN = re.compile(r"\w+")
+STRING = re.compile(r"""['"]([^'"\n]+)['"]""")  # as plugins are named
 ASV = {"asv", "asv_runner"}  # packages whose modules and names have the word, for other benchmarks
 # Code of a hook that makes a test a benchmark; most hooks with the word only skip benchmarks, and
 # other marks may have the word in their names.
@@ -159,9 +160,9 @@ def in_doubt(
     """
     files = [File(PurePosixPath(name), text) for name, text in texts.items()]
     own = {part for file in files for part in file.path.with_suffix("").parts}
-    plugins = frozenset(TOKEN.findall(settings)).union(
-        *(f.tokens for f in files if f.path.name == "conftest.py" or "pytest_plugins" in f.text)
-    )
+    naming = [f.text for f in files if f.path.name == "conftest.py" or "pytest_plugins" in f.text]
+    strings = " ".join(string for text in naming for string in STRING.findall(text))
+    plugins = frozenset(TOKEN.findall(f"{settings} {strings}"))
     folders: dict[str, None] = dict.fromkeys("." for name in used if WORD.search(name))
     waiting = {file.path: file for file in files if WORD.search(file.text)}
     while waiting:
