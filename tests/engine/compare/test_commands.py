@@ -154,6 +154,7 @@ WRONG = {
 }
 NOT_TIMED = {
     "nowhere": "it fails in both versions (there is no command 'nowhere')",
+    "'town bye'": "there is no command 'town bye'; leave out the quotes around all its words",
     "sh -c 'town; exit 4'": "it fails in both versions (exit code 4)",
     "true": "it is not known which version it runs",
     "python -I -c pass": "it is not known which version it runs",

@@ -123,7 +123,8 @@ class CommandCopy(Copy):
         place = Path(self._side.root, first) if os.sep in first else first
         program = shutil.which(str(place), path=self._path)
         if program is None:
-            raise FailedError(f"there is no command {first!r}")
+            quoted = "; leave out the quotes around all its words" if " " in first else ""
+            raise FailedError(f"there is no command {first!r}{quoted}")
         return [program, *others]
 
     def _environment(self, given: Mapping[str, str], report: str) -> dict[str, str]:
