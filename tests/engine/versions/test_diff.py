@@ -332,7 +332,13 @@ def test_a_class_that_uses_what_changed_is_another_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("imported", "touched"), [("from inspect import signature\n", True), ("", False)]
+    ("imported", "touched"),
+    [
+        ("from inspect import signature\n", True),
+        ("from inspect import *\n", True),
+        ("from math import sin as signature\n", False),
+        ("", False),
+    ],
 )
 def test_a_name_that_reads_annotations_is_one_only_if_it_is_imported(
     imported: str, touched: bool, tmp_path: Path

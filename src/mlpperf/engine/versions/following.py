@@ -337,6 +337,8 @@ class Followed:
                 self._bind(name, part.binds)
             if (part.name or last) in modules:
                 self._bare.setdefault(name, set()).update(f"={one}" for one in (*part.binds, last))
+        elif part.name == "*":
+            self._bind(name, self._names & OUTSIDE)
         elif self._names & OUTSIDE & {part.name, part.module.rpartition(".")[2]}:
             self._bind(name, part.binds)
 
