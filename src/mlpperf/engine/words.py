@@ -29,6 +29,7 @@ def times(value: float, uncertainty: float = 0.01) -> str:
 
 
 SHORT = 10  # characters of a hash
+WORKING_TREE = "the working tree"  # what a version is called that no revision names
 
 
 def plain(text: str) -> str:

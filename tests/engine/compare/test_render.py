@@ -247,6 +247,8 @@ def test_the_own_package_of_a_project_cannot_be_added() -> None:
         ("HEAD^1", "HEAD", {"base": "1", "head": "2"}, ""),  # there is only one
         ("main~", "main", {"base": "1", "head": "2"}, ""),
         ("v1.0", "the working tree", {"base": "1", "head": None}, "--good v1.0"),
+        ("v1.0", "the working tree", {"base": "1", "head": "2"}, "--good v1.0"),
+        ("HEAD~1", "the working tree", {"base": "1", "head": "2"}, ""),
         ("HEAD", "the working tree", {"base": "1", "head": None}, ""),
     ],
 )

@@ -19,7 +19,7 @@ from ..versions.pair import Pair
 from ..versions.prepare import pair
 from ..versions.revisions import Revisions
 from ..versions.scratch import scratch
-from ..words import some
+from ..words import WORKING_TREE, some
 from .pipeline import compare
 from .result import Comparison
 from .shards import Shard, check_versions
@@ -139,7 +139,7 @@ def _only_suites_differ(request: Request, versions: Pair) -> list[str]:
     suites = [*versions.suites, *versions.own.suites.values()]
     files = differing(suites, versions.own.version.root, versions.head.root)
     named = f" ({some(files, FILES_MOST)})" if files else ""
-    head = "the working tree" if versions.head.release else versions.head.name
+    head = WORKING_TREE if versions.head.release else versions.head.name
     whose = request.benchmarks or head
     return [f"only files of its suite differ{named}, and both versions would run those of {whose}"]
 

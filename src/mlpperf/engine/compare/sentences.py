@@ -13,7 +13,17 @@ from ..statistics.verdicts import Reason, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..table import grouped
-from ..words import SHORT, bounds, by_percent, count, rounded, seconds, some, with_interval
+from ..words import (
+    SHORT,
+    WORKING_TREE,
+    bounds,
+    by_percent,
+    count,
+    rounded,
+    seconds,
+    some,
+    with_interval,
+)
 from .alarms import ANY_ALARM
 from .budget import SCREENING
 from .context import SIDES
@@ -90,7 +100,7 @@ def verdict(result: Comparison) -> str:
 
 def _begun(version: str) -> str:
     """A version at the beginning of a sentence: no name but ours has a space."""
-    return f"T{version[1:]}" if version.startswith("the working tree") else version
+    return f"T{version[1:]}" if version.startswith(WORKING_TREE) else version
 
 
 def _unconfirmed(result: Comparison) -> list[str]:
@@ -281,7 +291,8 @@ def _name_of_none(there: Sequence[str], gone: Series) -> str:
 
 def _between(result: Comparison) -> str:
     """The options of `bisect` for the commits that were compared; empty if there are none."""
-    base, head = result.merge_base[:SHORT] or result.base, result.commits.get("head")
+    base = result.merge_base[:SHORT] or result.base
+    head = None if result.head == WORKING_TREE else result.commits.get("head")
     if result.environments or result.releases or not result.commits.get("base"):
         return ""
     is_parent = PARENT.fullmatch(base.removeprefix(result.head if head else "HEAD"))

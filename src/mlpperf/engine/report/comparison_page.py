@@ -24,7 +24,7 @@ from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
 from ..table import Cell, Table
-from ..words import SHORT, count, plain, seconds
+from ..words import SHORT, WORKING_TREE, count, plain, seconds
 from . import addresses
 from .blocks import Html, Page, Prose, Section
 from .causes_section import causes_section
@@ -218,7 +218,7 @@ def _versions(site: Draft, record: ComparisonRecord) -> Table:
     rows: list[Sequence[Cell]] = []
     for side, name in (("base", record.base), ("head", record.head)):
         commit = record.commits.get(side)
-        about = "a release" if side in record.releases else "the working tree"
+        about = "a release" if side in record.releases else WORKING_TREE
         about = site.about(commit) if commit else about
         rows.append([side, short(name), site.commit(commit) if commit else "–", about])
     return Table("Versions", ("version", "named", "commit", "message"), rows, text=range(4))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..suites import pyproject
-from ..words import SHORT
+from ..words import SHORT, WORKING_TREE
 from .checkout import Missing, check_out, copy_tree, unchanged_commit
 from .environment import Runtime, packages, requirements, unmet
 from .imports import module_files
@@ -95,7 +95,7 @@ def checked_out(
     at = unchanged_commit(top) if commit is None else None
     root = into / project
     # A whole hash is longer than a line of what is printed has room for.
-    name = (commit[:SHORT] if commit and revision == commit else revision) or "the working tree"
+    name = (commit[:SHORT] if commit and revision == commit else revision) or WORKING_TREE
     entries = entries_of(root, usual, into)
     return Version(name, commit, root, entries, copy=into, home=top, missing=missing, at=at)
 
