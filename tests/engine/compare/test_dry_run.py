@@ -250,6 +250,27 @@ def measured(faked: Faked, base: Sequence[Value], head: Sequence[Value]) -> Find
     return module.measure_values(context, {A: Finding(A)}, runs)[A]
 
 
+def test_values_for_which_there_is_no_time_are_undecided_and_reported(
+    faked: Faked, warnings: list[str]
+) -> None:
+    runs = {A: replace(run(A), quantity="peakmemory"), B: replace(run(B), quantity="track")}
+    findings = {A: Finding(A), B: Finding(B)}
+    measured = module.measure_values(faked(), findings, runs, until=0.0)  # no process is asked
+    assert [str(measured[one].judgement) for one in (A, B)] == ["undecided: not timed"] * 2
+    assert len(warnings) == 1
+    assert "no time to measure 2 benchmarks of something else than time" in warnings[0]
+
+
+def test_a_process_that_gives_no_value_is_not_said_to_have_had_no_time(
+    faked: Faked, warnings: list[str]
+) -> None:
+    runs = {A: replace(run(A), quantity="track")}
+    context = faked(*[["killed"]] * 2 * module.VALUES)
+    measured = module.measure_values(context, {A: Finding(A)}, runs)
+    assert str(measured[A].judgement) == "undecided: not timed"
+    assert warnings == []
+
+
 @pytest.mark.parametrize(
     ("base", "head", "risen"),
     [

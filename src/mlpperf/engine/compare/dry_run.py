@@ -289,18 +289,25 @@ def measure_values(
     """
     values = {one: run for one, run in runs.items() if run.quantity != "time"}
     answers: dict[Series, dict[str, list[Value]]] = {one: {s: [] for s in SIDES} for one in values}
+    late = 0
     for suite, some in by_suite(values).items():
         alone = [[one] for one in some if values[one].quantity == "peakmemory"]
         groups = [[one for one in some if [one] not in alone], *alone]
         for group in (group for group in groups if group):
             if time.monotonic() >= until:
-                break
+                late += len(group)
+                continue
             for side in context.pool.shuffled(SIDES * VALUES):
                 names = [one.names for one in group]
                 given, _ = context.pool.run("value", [side], suite, series=names)
                 for answer in given:
                     if (one := Series.of(answer.series, suite)) in answers:
                         answers[one][side].append(answer)
+    if late:
+        context.warn(
+            f"there was no time to measure {count(late, 'benchmark')} of something else than time; "
+            "a larger --budget allows more, and --series names fewer"
+        )
     return {one: _of_values(findings[one], values[one], answers[one]) for one in values}
 
 
@@ -319,10 +326,8 @@ def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Val
     finding = conclude(finding, run)
     if sometimes and not finding.failed:
         return finding  # unknown: a value that is missing now and then may be a regression
-    if any(side in run.not_run for side in sides):
+    if any(side in run.not_run for side in sides) or not all(answers[side] for side in sides):
         return finding
-    if not all(answers[side] for side in sides):
-        return replace(finding, untimed=finding.untimed or NOT_REACHED)
     units = {side: answers[side][0].unit for side in sides}
     if len({*units.values()}) > 1:
         because = f"its unit is {units['base']!r} at the base, {units['head']!r} at the head"

@@ -189,7 +189,7 @@ def _steps(
         if (untimed := not_to_be_timed(reasons.get(series)))
         and not needed(context.pair.settings.policy, series)
     }
-    if left := [series for series, one in findings.items() if one.untimed == NOT_REACHED]:
+    if left := [series for series in late if findings[series].untimed == NOT_REACHED]:
         context.warn(
             f"{len(left):,} of {count(len(findings), 'benchmark')} could not be called once within "
             f"{allowed:.0f} s, before anything is timed; a larger --budget allows more time, and "
