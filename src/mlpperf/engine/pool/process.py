@@ -202,9 +202,9 @@ class Process(Iterator[Any]):
                 read = os.read(self.process.stdout.fileno(), 1 << 16)
                 if left > -GRACE or not read:  # else it only makes a noise
                     return read
-            if left <= 0 and time.monotonic() >= self.until:
-                raise LateError(str(self.failure("had no time left")))
             if left <= 0:
+                if time.monotonic() >= self.until:
+                    raise LateError(str(self.failure("had no time left")))
                 raise self.failure(f"showed no sign of life for {allowed:g} s")
 
     def _doing(self) -> dict[str, Any]:

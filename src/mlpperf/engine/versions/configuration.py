@@ -58,9 +58,8 @@ def other_packages(base: Version, head: Version) -> str:
     differ = set()
     for one, other in {(base.whole, head.whole), (base.root, head.root)}:
         for name in {file.name for top in (one, other) for file in top.iterdir()}:
-            texts = [(top / name).read_bytes() for top in (one, other) if (top / name).is_file()]
-            named = [_packages(name, text) for text in texts]
-            if len(named) == 2 and named[0] != named[1]:
+            named = [_packages(top / name) for top in (one, other)]
+            if None not in named and named[0] != named[1]:
                 differ.add((other / name).relative_to(head.whole).as_posix())
     if not differ:
         return ""
@@ -68,14 +67,15 @@ def other_packages(base: Version, head: Version) -> str:
     return NOT_COMPARED.format(names=names, base=base.name)
 
 
-def _packages(name: str, text: bytes) -> object:
-    """The packages that a file names; nothing if it is not such a file."""
-    file = Path(name)
+def _packages(file: Path) -> object:
+    """The packages that a file names; None if it is not such a file, or not there."""
+    if not file.is_file():
+        return None
     if file.name == "pyproject.toml":
-        return _split(text)[1]
+        return _split(file.read_bytes())[1]
     lists = file.suffix == ".txt" and file.name.startswith(("requirements", "constraints"))
     locks = file.suffix == ".lock" or file.name in ("Pipfile", "environment.yml", "pylock.toml")
-    return text if lists or locks else None
+    return file.read_bytes() if lists or locks else None
 
 
 def _split(text: bytes) -> tuple[object, object]:
