@@ -230,6 +230,21 @@ def test_unclear_series_are_followed_up_until_they_are_clear() -> None:
     assert not result.undecided
 
 
+def test_a_change_seen_halfway_counts_only_if_it_is_there_at_the_end() -> None:
+    """A verdict at the first process that allows one would be wrong more often than is said."""
+    halfway = [0.061, -0.06, 0.0601, *[0.08] * 5]
+
+    def verdict(rest: float) -> Any:
+        values = itertools.chain(halfway, itertools.repeat(rest))
+        pool = Simulated(catalogue(1), {}, lambda n: np.full(n, next(values)))
+        (finding,) = simulated(pool).timed
+        return finding
+
+    assert verdict(0.08).slower
+    assert verdict(-0.2).judgement.undecided
+    assert verdict(-0.2).processes == SCREENING.processes + judges(1, 90.0)
+
+
 def test_series_that_are_clear_after_the_screening_are_not_followed_up() -> None:
     pool = Simulated(catalogue(20), {}, lambda n: np.full(n, 1e-4))
     result = simulated(pool)
