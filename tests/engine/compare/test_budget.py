@@ -155,7 +155,7 @@ def test_screening_has_its_processes_share_and_half_where_not_all_can_be_followe
     [
         ("", 500, BUDGET),
         ("pytest", 1, 155.0),
-        ("pytest", 100, 200.0),  # two for each
+        ("pytest", 20, 240.0),  # twelve for each
         ("asv", 500, 300.0),
     ],
 )

@@ -1,5 +1,6 @@
 """What a session of pytest collects in odd projects, and what it says of the rest."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -338,6 +339,48 @@ def test_several_copies_are_between_set_and_delete_at_once(tmp_path: Path) -> No
     sessions = [Session(("test_a.py", "", name), 0.02) for name in names]
     for answer in asked(tmp_path, "time", {"test_a.py": SURROUNDED}, sessions=sessions):
         assert not answer.failed, answer
+
+
+AFFINITY = """
+import os, queue, threading, pytest
+
+def note(place, name):
+    with open(place, "a") as file:
+        file.write(f"{name} {len(os.sched_getaffinity(0))}\\n")
+
+def test_alone(benchmark):
+    benchmark(lambda: note("PLACE", "alone"))
+
+def test_turns(benchmark):
+    work, done = queue.Queue(), queue.Queue()
+    def serve():
+        while work.get():
+            done.put(note("PLACE", "turns"))
+    def call():
+        work.put(True)
+        done.get()
+    thread = threading.Thread(target=serve)
+    thread.start()
+    benchmark(call)
+    work.put(False)
+    thread.join()
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs processor affinity, and two processors",
+)
+def test_only_calls_whose_threads_take_turns_are_timed_on_one_processor(tmp_path: Path) -> None:
+    place = tmp_path / "processors.txt"
+    files = {"test_a.py": AFFINITY.replace("PLACE", str(place))}
+    names = ("test_alone", "test_turns", "test_alone")
+    sessions = [Session(("test_a.py", "", name), 0.1) for name in names]
+    for answer in asked(tmp_path, "time", files, sessions=sessions):
+        assert not answer.failed, answer
+    lines = set(place.read_text().splitlines())
+    every = len(os.sched_getaffinity(0))
+    assert lines == {f"alone {every}", f"turns {every}", "turns 1"}
 
 
 def test_what_hooks_of_the_project_leave_out_is_named(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ BUDGET = 130.0  # seconds for screening and follow-up of hot paths; dry runs com
 # Smallest and largest budget for pytest and asv suites, in seconds. They get more than hot paths
 # because each benchmark has its own set-up and may be slow.
 SUITE_BUDGET = (155.0, 300.0)
-SUITE_SECONDS_PER_SERIES = 2.0
+SUITE_SECONDS_PER_SERIES = 12.0
 DRY_RUN_LEAST = 240.0  # seconds: a set-up alone may take a minute in each version
 COPIES = 4  # set-ups per process, assumed until a process has been timed
 SETTLED_ERROR = 0.005  # standard error of a process's log ratio that needs no more rounds

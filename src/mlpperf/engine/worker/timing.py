@@ -14,6 +14,7 @@ from .isolation import leave
 from .lines import begins
 from .loading import Versions
 from .marks import Functions, Marks
+from .one_processor import Usage, one_processor
 from .protocol import HOTPATH, Message, Names, Samples, Session, Task
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blaming, set_aside
 from .runner import Runner
@@ -126,9 +127,11 @@ def _timed(
                 contestants[number].append(runner)
             set_aside()
             with at_most(longest):
+                usage = Usage()
                 turns = Turns(contestants, give, VERSIONS, rng, clock=time.perf_counter_ns)
-                turns.go_on(session.seconds, FEWEST_ROUNDS)
-                marked, why_not = _marked(functions, session, turns)
+                with one_processor(rng) if usage.takes_turns else contextlib.nullcontext():
+                    turns.go_on(session.seconds, FEWEST_ROUNDS)
+                    marked, why_not = _marked(functions, session, turns)
     except BaseException as reason:  # what is called may fail at the hundredth time
         which = getattr(reason, "contestant", None)
         too_long = f"its calls did not end within {longest:.0f} s"

@@ -1,0 +1,104 @@
+"""Calls whose threads take turns are timed on one processor; others keep theirs."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from random import Random
+
+import pytest
+
+from mlpperf.engine.worker import one_processor as tested
+from mlpperf.engine.worker.one_processor import Usage, one_processor
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="needs a system with processor affinity"
+)
+
+
+def for_a_while(call: Callable[[], object]) -> Usage:
+    usage, end = Usage(), time.perf_counter() + 0.2
+    while time.perf_counter() < end:
+        call()
+    return usage
+
+
+@pytest.fixture
+def handed_over() -> Iterator[Callable[[], object]]:
+    """A call that another thread does, as a web application's."""
+    work: queue.Queue[bool] = queue.Queue()
+    done: queue.Queue[int] = queue.Queue()
+
+    def serve() -> None:
+        while work.get():
+            done.put(sum(range(1000)))
+
+    def call() -> int:
+        work.put(True)
+        return done.get()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield call
+    work.put(False)
+    thread.join()
+
+
+def test_threads_that_wait_for_each_other_take_turns(handed_over: Callable[[], object]) -> None:
+    assert for_a_while(handed_over).takes_turns
+
+
+def test_a_call_in_one_thread_waits_for_nobody() -> None:
+    assert not for_a_while(lambda: sum(range(1000))).takes_turns
+
+
+def test_threads_that_run_at_once_do_not_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1.5 s of processors in a second, however often they wait for each other."""
+    used = iter([(0.0, 0.0, 0, 0), (1.0, 1.5, 1000, 0)])
+    monkeypatch.setattr(tested, "_used", lambda: next(used))
+    assert not Usage().takes_turns
+
+
+def test_processes_do_not_take_turns() -> None:
+    usage = for_a_while(lambda: subprocess.run([sys.executable, "-I", "-S", "-c", ""], check=True))
+    assert not usage.takes_turns
+
+
+def test_all_threads_run_on_one_processor_meanwhile(handed_over: Callable[[], object]) -> None:
+    allowed: dict[str, set[int]] = {}
+
+    def note(name: str) -> None:
+        allowed[name] = os.sched_getaffinity(0)
+
+    before = os.sched_getaffinity(0)
+    with one_processor(Random(1)):
+        note("own")
+        late = threading.Thread(target=note, args=("started meanwhile",))
+        late.start()
+        late.join()
+        of_all = [os.sched_getaffinity(int(one.name)) for one in tested.THREADS.iterdir()]
+    assert len(allowed["own"]) == 1
+    assert allowed["own"] <= before
+    assert allowed["started meanwhile"] == allowed["own"]
+    assert len(of_all) > 1
+    assert set(map(frozenset, of_all)) == {frozenset(allowed["own"])}
+    assert all(os.sched_getaffinity(int(one.name)) == before for one in tested.THREADS.iterdir())
+
+
+def test_they_come_back_after_a_failure() -> None:
+    before = os.sched_getaffinity(0)
+    with pytest.raises(ZeroDivisionError), one_processor(Random(1)):
+        raise ZeroDivisionError
+    assert os.sched_getaffinity(0) == before
+
+
+def test_nothing_is_done_where_threads_cannot_be_listed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike[str]
+) -> None:
+    monkeypatch.setattr(tested, "THREADS", tested.Path(tmp_path) / "none")
+    before = os.sched_getaffinity(0)
+    with one_processor(Random(1)):
+        assert os.sched_getaffinity(0) == before
