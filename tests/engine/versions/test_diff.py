@@ -456,6 +456,41 @@ def test_a_method_more_tells_classes_apart_where_code_looks_for_methods(tmp_path
     assert not unsure(between(tmp_path / "a", streets=more))
     closes = {"shops": "@runtime_checkable\nclass Closes(Protocol):\n    def close(self): ...\n"}
     assert "Street.close in one version" in unsure(between(tmp_path / "b", closes, streets=more))
+    opens = {"shops": closes["shops"].replace("close", "open")}
+    assert not unsure(between(tmp_path / "c", opens, streets=more))
+
+
+@pytest.mark.parametrize(
+    ("file", "own"),
+    [
+        ("src/town/dataclasses.py", False),  # which is imported as town.dataclasses
+        ("speed/dataclasses.py", True),
+    ],
+)
+def test_a_module_of_a_name_of_pythons_counts_outside_packages(
+    file: str, own: bool, tmp_path: Path
+) -> None:
+    shop = "from dataclasses import dataclass\n@dataclass\nclass Shop: pass\n"
+    base = {"shops": shop, file: "dataclass = 1\n"}
+    changed = between(tmp_path, base, **{file: "dataclass = 2\n"})
+    assert ("has a class that is made of what changed" in unsure(changed)) is own
+
+
+SHOPS = "from .{} import draw\n@draw\nclass Shop: pass\n"
+
+
+@pytest.mark.parametrize("asked", ["{}.draw", "getattr({}, 'draw')"])
+@pytest.mark.parametrize(("module", "seen"), [("maps", False), ("streets", True)])
+def test_what_a_file_imports_changes_those_that_import_it_from_there(
+    module: str, seen: bool, asked: str, tmp_path: Path
+) -> None:
+    """And those that ask the module; for others, the name means what it meant."""
+    base = {"shops": SHOPS.format(module)}
+    base["harbour"] = f"from . import {module}\nA = {asked.format(module)}\n"
+    changed = between(tmp_path, base, streets=f"from .maps import draw\n{STREETS}")
+    assert ("shops.py has a class that is made of what changed" in unsure(changed)) is seen
+    at_top = {name for effect in changed.effects.values() for name in effect.tops["head"]}
+    assert ("src/town/harbour.py" in at_top) is seen
 
 
 # --- what cannot be followed ----------------------------------------------------------------------

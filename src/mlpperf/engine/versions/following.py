@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from .known_names import (
@@ -26,6 +25,7 @@ from .known_names import (
     RUN,
     SUBCLASSES,
     TELLING,
+    WANTED,
 )
 from .layout import PACKAGES
 from .sources import UNREADABLE, Outline, Part, outlined
@@ -81,6 +81,7 @@ class _Sought:
     ----------
     direct : names that the changed file itself binds in another way.
     anywhere : mentions that count in any file.
+    imported : those of `anywhere` that only name what the changed file imports.
     anything : so does whatever gets at a name without mentioning it.
     listed : so does whatever lists the functions that there are.
     holders, modules : files with one of the names, and what others call these.
@@ -90,6 +91,7 @@ class _Sought:
 
     direct: set[str]
     anywhere: set[str]
+    imported: set[str]
     anything: bool
     listed: bool
     holders: set[str] = field(default_factory=set)
@@ -109,6 +111,7 @@ class Followed:
         self._strings: set[str] = set()  # names that were added or removed
         self._added: set[str] = set()  # likewise, of functions
         self._new: set[str] = set()  # classes that only one version has, with a dot at the end
+        self._imported: set[str] = set()  # names that only imports of the file bind in another way
         self._bare: dict[str, set[str]] = {}  # names of changed modules, by the file with them
         one_sided = len(both.texts(name)) < 2
         self._module = set[str]()  # how others mention it, if only one version has this module
@@ -187,7 +190,7 @@ class Followed:
     def _told_apart(self, part: Part) -> str:
         """Why it may matter that a class has a method, although that is not run."""
         special = part.name.startswith("__") and part.name not in RUN
-        if special or self._both.mentions(TELLING):
+        if special or (self._both.mentions(TELLING) and self._both.mentions(WANTED, part.name)):
             return f"has the method {part.within}{part.name} in one version only"
         return ""
 
@@ -230,6 +233,10 @@ class Followed:
                     if part.opaque:
                         self._unsure(name, part.opaque)
                 else:
+                    if part.kind == "import" and not part.within:
+                        self._imported |= part.binds - self._names
+                    else:
+                        self._imported -= part.binds
                     self._bind(name, part.binds)
                     at_top = part.kind == "statement"
                     self.effect.add(side, name, part, at_top)  # lambdas and the like
@@ -243,15 +250,9 @@ class Followed:
         if one != two:
             self._unsure(name, "does the same in another order")
 
-    @cached_property
-    def _own(self) -> set[str]:
-        """The names of all files and folders, with and without `.py`."""
-        own = {part for t in self._both.trees.values() for n in t for part in Path(n).parts}
-        return own | {Path(part).stem for part in own if part.endswith(".py")}
-
     def _is_own(self, part: Part) -> bool:
         """Whether it imports a module of the project, which may change others."""
-        return part.module.startswith(".") or part.module.partition(".")[0] in self._own
+        return part.module.startswith(".") or part.module.partition(".")[0] in self._both.importable
 
     def _spread(self) -> None:
         """Find the functions that mention one of the names, or a name whose value depends on it."""
@@ -288,7 +289,8 @@ class Followed:
         anywhere |= (
             {"=__code__"} if direct >= CODE else set()
         )  # it is compared or hashed as a whole
-        return _Sought(direct, anywhere, anything=anything, listed=listed)
+        imported = {f"{sign}{one}" for one in self._imported for sign in ".'"}
+        return _Sought(direct, anywhere, imported, anything=anything, listed=listed)
 
     def _seek_further(self, sought: _Sought) -> None:
         """Seek what has been found to depend on it so far, too."""
@@ -322,7 +324,8 @@ class Followed:
             if {"hasattr", ANY_ATTRIBUTE} <= part.mentions and "hasattr" in handed:
                 mentions |= {"hasattr"}
             # Only a function can get a module as an argument without importing it.
-            if mentions - (set() if reaches or part.kind == "function" else {ANYTHING}):
+            reached = reaches or part.kind == "function"
+            if mentions - (set() if reached else {ANYTHING} | sought.imported):
                 self._affect(side, name, part)
                 if mentions & lost:
                     self.effect.data = True  # it matters whether it is run or not
@@ -333,7 +336,7 @@ class Followed:
             last = part.module.rpartition(".")[2]
             if part.name == "*" and (last in modules or not last):
                 self._bind(name, self._names)
-            elif part.name in self._names:
+            elif part.name in self._names and (last in modules or not last):
                 self._bind(name, part.binds)
             if (part.name or last) in modules:
                 self._bare.setdefault(name, set()).update(f"={one}" for one in (*part.binds, last))

@@ -56,6 +56,8 @@ SUBCLASSES = "__subclasses__"
 OUTSIDE = DOCSTRINGS | CALLING | CODE | LINES | METADATA | {SUBCLASSES}
 # Words of code that tells objects apart by the methods that they have.
 TELLING = {"runtime_checkable", "__subclasshook__"}
+# Words of a file that says which methods these are.
+WANTED = TELLING | {"Protocol", "abstractmethod", "__abstractmethods__"}
 # Special methods that are run wherever it matters that a class has them.
 RUN = {"__init__", "__new__", "__post_init__", "__del__", "__repr__", "__str__", "__format__"}
 RUN |= {"__getattr__", "__getattribute__", "__setattr__", "__delattr__", "__set_name__"}

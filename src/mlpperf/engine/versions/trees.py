@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Collection, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from ..suites.pyproject import text_of
@@ -45,13 +46,37 @@ class Trees:
                 if name.endswith(".py") and not file.is_symlink():
                     yield side, name, read(file)
 
-    def mentions(self, words: set[str]) -> bool:
-        """Whether a Python file mentions one of the words; build scripts do not count."""
+    def mentions(self, words: set[str], besides: str = "") -> bool:
+        """Whether a Python file mentions one of the words; build scripts do not count.
+
+        And the word `besides`, if one is given.
+        """
+        also = {besides} if besides else set()
         return any(
-            not words.isdisjoint(words_of(text))
+            not words.isdisjoint(known) and also <= known
             for _, name, text in self.python()
-            if Path(name).name not in BUILD_SCRIPTS
+            if Path(name).name not in BUILD_SCRIPTS and (known := words_of(text))
         )
+
+    @cached_property
+    def importable(self) -> set[str]:
+        """By what names the first folder or file of the project's modules may be imported.
+
+        A name of Python's own modules counts only outside packages, whose modules are imported by
+        the name of the package, and if there is Python in it.
+        """
+        names = set()
+        for tree in self.trees.values():
+            packages = {Path(name).parent for name in tree if Path(name).name == "__init__.py"}
+            for name in tree:
+                python = name.endswith(".py")
+                for place in (file := Path(name), *file.parents):
+                    own = place.stem if python else place.name
+                    if own not in sys.stdlib_module_names or (
+                        python and place.parent not in packages
+                    ):
+                        names |= {own, place.name}
+        return names
 
     def harmless(self, name: str) -> bool:
         """Whether no benchmark can read a file."""
