@@ -235,6 +235,9 @@ def test_so_does_what_another_module_hands_on(tmp_path: Path) -> None:
     assert named(changed, tmp_path) == {"def buy(x)"}
 
 
+IMPORTER = "from importlib import import_module\n\n"
+
+
 @pytest.mark.parametrize(
     ("shops", "touched"),
     [
@@ -245,6 +248,10 @@ def test_so_does_what_another_module_hands_on(tmp_path: Path) -> None:
         ("def buy(module, name):\n    return vars(module)[name]\n", True),
         ("def buy(module, name):\n    return module.__dict__[name]\n", True),
         ("import importlib\n\ndef buy(name):\n    return importlib.import_module(name)\n", True),
+        (f"{IMPORTER}def buy():\n    return import_module('json')\n", False),
+        (f"{IMPORTER}def buy():\n    return import_module('town.streets')\n", True),
+        (f"{IMPORTER}def buy():\n    return import_module('.json', 'town')\n", True),
+        (f"{IMPORTER}def buy(get=import_module):\n    return get('json')\n", True),
         ("def buy(name):\n    return eval(name)\n", True),
         ("def buy(patch):\n    return patch('town.streets.STEPS', 3)\n", True),
         ("def buy(x):\n    match x:\n        case str(STEPS=1): return 2\n", True),

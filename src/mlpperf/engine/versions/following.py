@@ -310,7 +310,10 @@ class Followed:
         `reaches`: it imports one of the modules, or may import any.
         """
         tokens = sought.anywhere | self._here.get(name, set()) | (sought.near if reaches else set())
-        tokens |= self._bare.get(name, set()) if sought.anything else set()
+        if sought.anything:
+            tokens |= self._bare.get(name, set())
+            own = self._both.importable
+            tokens |= {m for m in outline.mentions if m.startswith(ANYTHING) and m[1:] in own}
         tokens |= {"globals", "vars"} if sought.listed and name == self._name else set()
         lost = self._module | {ANYTHING} if self._module else set()
         handed = {f"={one}" for one in sought.modules} if sought.anything else set()

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from .known_names import BUILTIN, GIVING, IMPLICIT, PLAIN_BASES, WRAPPING
+from .known_names import BUILTIN, GIVING, IMPLICIT, PLAIN_BASES, VALUES, WRAPPING
 from .syntax import Lines, code_of, is_never_run, is_text, last_name, lines_of, mentioned
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -36,7 +36,7 @@ class Part:
     top : the code of a function that runs when the function is defined.
     mentions : `name` for a variable, `.name` for an attribute or import, `'name` for a word in a
         string, `^name` for a module that is imported without a package, `=name` for an object that
-        is handed on, `*` for any name, `?` for any name of an argument.
+        is handed on, `*` for any name, `*name` for any of a module, `?` for any of an argument.
     binds : the names that it binds.
     opaque : why the effect of a change in it cannot be followed; empty if it can.
     reads : whether to define the function or class depends on what was run before.
@@ -225,7 +225,7 @@ def _implicit(names: Collection[str]) -> str:
 
 def _trusted(tree: ast.Module) -> set[str]:
     """The calls that only return a value or wrap, without names of the project's own."""
-    foreign = sys.stdlib_module_names | {"numpy"}
+    foreign = sys.stdlib_module_names | VALUES
     own: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, Function | ast.ClassDef):

@@ -9,7 +9,7 @@ import ast
 import re
 from typing import TypeGuard
 
-from .known_names import ANY, ATTRIBUTE, GETTERS
+from .known_names import ANY, ATTRIBUTE, BY_NAME, GETTERS
 
 Lines = tuple[int, int]  # the first and the last
 
@@ -68,11 +68,15 @@ def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
     names, left = set[str](), [node for node in nodes if node]
     used: set[int] = set()  # what is called, or has an attribute taken of it
     copied: set[int] = set()  # docstrings that only become those of something else
+    named: set[int] = set()  # functions that import a module whose name is there
     while left:
         node = left.pop()
         asked: ast.AST | None = None
         if isinstance(node, ast.Attribute | ast.Call):
             used.add(id(node.value if isinstance(node, ast.Attribute) else node.func))
+        if isinstance(node, ast.Call) and (module := _imported_by_name(node)):
+            named.add(id(node.func))
+            names.add(f"*{module}")
         if isinstance(node, ast.Assign) and all(map(_is_docstring, node.targets)):
             plain = _is_docstring(node.value) or isinstance(node.value, ast.Constant)
             copied |= {id(one) for one in (*node.targets, node.value) if plain}
@@ -81,7 +85,9 @@ def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
             names.add(name if isinstance(node, ast.Name) else f".{name}")
             if id(node) not in used and isinstance(node.ctx, ast.Load):
                 names.add(f"={name}")
-            names |= {sign for sign, signed in ANY.items() if name in signed}
+            names |= {
+                sign for sign, signed in ANY.items() if name in signed and id(node) not in named
+            }
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             if re.fullmatch(r"[\w.:/-]+", node.value):  # a name or a path, no sentence
                 names |= {f"'{word}" for word in re.findall(r"\w+", node.value)}
@@ -114,6 +120,14 @@ def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
             elif isinstance(child, ast.AST) and child is not asked:
                 left.append(child)
     return frozenset(names)
+
+
+def _imported_by_name(call: ast.Call) -> str:
+    """The first part of the module that a call such as `import_module("a.b")` imports, if any."""
+    if last_name(call.func) not in BY_NAME or len(call.args) != 1 or call.keywords:
+        return ""
+    name = getattr(call.args[0], "value", None)
+    return name.partition(".")[0] if isinstance(name, str) else ""
 
 
 def _is_docstring(node: ast.AST) -> bool:
