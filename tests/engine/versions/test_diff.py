@@ -483,6 +483,13 @@ def test_a_module_of_a_name_of_pythons_counts_outside_packages(
     assert ("has a class that is made of what changed" in unsure(changed)) is own
 
 
+@pytest.mark.parametrize(("file", "seen"), [("town", True), ("maps", False)])
+def test_a_package_is_known_by_the_dots_of_an_import(file: str, seen: bool, tmp_path: Path) -> None:
+    base = {"shops": "from . import draw\n@draw\nclass Shop: pass\n", "town": TOWN, "maps": MAPS}
+    changed = between(tmp_path, base, **{file: f"from .harbour import draw\n{base[file]}"})
+    assert ("shops.py has a class that is made of what changed" in unsure(changed)) is seen
+
+
 SHOPS = "from .{} import draw\n@draw\nclass Shop: pass\n"
 
 

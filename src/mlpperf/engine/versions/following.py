@@ -336,7 +336,8 @@ class Followed:
     def _import(self, name: str, part: Part, modules: set[str]) -> None:
         """Bind the names that a file imports from a module with one of the names."""
         if self._is_own(part):
-            last = part.module.rpartition(".")[2]
+            folders = Path(name).parents[: len(part.module)]  # of a module that is only dots
+            last = part.module.rpartition(".")[2] or (folders[-1].name if folders else "")
             if part.name == "*" and (last in modules or not last):
                 self._bind(name, self._names)
             elif part.name in self._names and (last in modules or not last):
