@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -27,16 +28,16 @@ def for_a_while(call: Callable[[], object]) -> Usage:
 
 
 @pytest.fixture
-def handed_over() -> Iterator[Callable[[], object]]:
-    """A call that another thread does, as a web application's."""
+def handed_over() -> Iterator[Callable[[], set[int]]]:
+    """A call that another thread does, as a web application's; it gives its processors."""
     work: queue.Queue[bool] = queue.Queue()
-    done: queue.Queue[int] = queue.Queue()
+    done: queue.Queue[set[int]] = queue.Queue()
 
     def serve() -> None:
         while work.get():
-            done.put(sum(range(1000)))
+            done.put(os.sched_getaffinity(0))
 
-    def call() -> int:
+    def call() -> set[int]:
         work.put(True)
         return done.get()
 
@@ -67,25 +68,18 @@ def test_processes_do_not_take_turns() -> None:
     assert not usage.takes_turns
 
 
-def test_all_threads_run_on_one_processor_meanwhile(handed_over: Callable[[], object]) -> None:
-    allowed: dict[str, set[int]] = {}
-
-    def note(name: str) -> None:
-        allowed[name] = os.sched_getaffinity(0)
-
-    before = os.sched_getaffinity(0)
+def test_all_threads_run_on_one_processor_meanwhile(handed_over: Callable[[], set[int]]) -> None:
+    before, late = os.sched_getaffinity(0), list[set[int]]()
     with one_processor(Random(1)):
-        note("own")
-        late = threading.Thread(target=note, args=("started meanwhile",))
-        late.start()
-        late.join()
-        of_all = [os.sched_getaffinity(int(one.name)) for one in tested.THREADS.iterdir()]
-    assert len(allowed["own"]) == 1
-    assert allowed["own"] <= before
-    assert allowed["started meanwhile"] == allowed["own"]
-    assert len(of_all) > 1
-    assert set(map(frozenset, of_all)) == {frozenset(allowed["own"])}
-    assert all(os.sched_getaffinity(int(one.name)) == before for one in tested.THREADS.iterdir())
+        own = os.sched_getaffinity(0)
+        started = threading.Thread(target=lambda: late.append(os.sched_getaffinity(0)))
+        started.start()
+        started.join()
+        assert handed_over() == own
+    assert len(own) == 1
+    assert own <= before
+    assert late == [own]
+    assert os.sched_getaffinity(0) == handed_over() == before
 
 
 def test_they_come_back_after_a_failure() -> None:
@@ -96,9 +90,9 @@ def test_they_come_back_after_a_failure() -> None:
 
 
 def test_nothing_is_done_where_threads_cannot_be_listed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tested, "THREADS", tested.Path(tmp_path) / "none")
+    monkeypatch.setattr(tested, "THREADS", tmp_path / "none")
     before = os.sched_getaffinity(0)
     with one_processor(Random(1)):
         assert os.sched_getaffinity(0) == before

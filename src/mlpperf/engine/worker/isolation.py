@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
 from .lines import SIDE, turn_of
-from .origins import CHILD, COPY, HOME, Origins, is_standard, scripts_first
+from .origins import CHILD, COPY, HOME, Origins, attributes_of, is_standard, scripts_first
 from .registers import OUTER, Registers
 
 Returned = TypeVar("Returned")
@@ -157,10 +157,11 @@ class World:
         if name.partition(".")[0] in self._packages:
             return True
         # Without its own code: to ask a lazy module imports others.
-        shown = _shown(module)
-        # A namespace package has no file, but folders.
-        places = [shown.get("__file__"), *(shown.get("__path__") or ())]
-        return any(map(self._is_below, places))
+        shown = attributes_of(module)
+        file, folders = shown.get("__file__"), shown.get("__path__")
+        if not folders:  # thousands of modules are asked at every turn that follows an import
+            return isinstance(file, str) and file.startswith(self._below)
+        return any(map(self._is_below, [file, *folders]))  # a namespace package has no file
 
     def strayed(self, elsewhere: Sequence[Path] = ()) -> str | None:
         """Which module of the project is not this copy's, and where it lies; None if none is.
@@ -210,15 +211,6 @@ class World:
 
         called.lives_in = self, function  # type: ignore[attr-defined]
         return called
-
-
-def _shown(module: ModuleType) -> Mapping[str, Any]:
-    """The attributes of a module, or of what is in its place."""
-    try:
-        held: dict[str, Any] = object.__getattribute__(module, "__dict__")
-    except AttributeError:
-        return {}
-    return held
 
 
 def _put(variables: Mapping[str, str | None]) -> None:

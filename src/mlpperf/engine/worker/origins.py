@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import get_ident
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from typing import Any
@@ -66,7 +66,7 @@ class Origins:
         self._others = [os.path.realpath(place) + os.sep for place in prefixes]
         self.copy = ""
         self.named: list[str] = []
-        self._known: set[tuple[str, str]] = set()  # copies, and what lies outside of home for them
+        self._known: dict[str, set[object]] = {}  # for each copy, what lies outside of home
 
     def is_home(self, place: object, folders: dict[str, str] | None = None) -> bool:
         """Whether a file or folder is one of the user's working tree.
@@ -106,16 +106,31 @@ class Origins:
 
     def strayed(self, modules: Iterable[Any]) -> Iterator[tuple[str, str]]:
         """The name and the file of each module that was loaded from the working tree."""
+        if not self.home:
+            return
         folders: dict[str, str] = {}
+        known = self._known.setdefault(self.copy, set())
         for module in modules:
-            places = [_file(module), *_locations(module)]
-            for place in places:
-                if not isinstance(place, str) or (self.copy, place) in self._known:
+            shown = attributes_of(module)
+            file = shown.get("__file__")
+            if isinstance(file, str) and file in known and "__path__" not in shown:
+                continue  # as nearly all of thousands
+            for place in (_file(module), *_locations(module)):
+                if not isinstance(place, str) or place in known:
                     continue
                 if self.is_home(place, folders):
                     yield str(getattr(module, "__name__", "?")), place
                     break
-                self._known.add((self.copy, place))
+                known.add(place)
+
+
+def attributes_of(module: Any) -> Mapping[str, Any]:
+    """The attributes of a module, or of what is in its place."""
+    try:
+        held: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    except AttributeError:
+        return {}
+    return held
 
 
 def _real(place: str, folders: dict[str, str]) -> str:
