@@ -483,6 +483,21 @@ def test_a_module_of_a_name_of_pythons_counts_outside_packages(
     assert ("has a class that is made of what changed" in unsure(changed)) is own
 
 
+@pytest.mark.parametrize(("place", "why"), [("sell", ""), ("other", "calls other")])
+def test_what_a_function_in_a_try_mentions_is_not_run_with_it(
+    place: str, why: str, tmp_path: Path
+) -> None:
+    shops = (
+        "try:\n    import quick\nexcept OSError:\n    def sell():\n        return {}\n    A = {}"
+    )
+    texts = {"sell": ("STEPS", "other()"), "other": ("1", "other(STEPS)")}[place]
+    base = {"shops": "from .streets import STEPS\n" + shops.format(*texts)}
+    changed = between(tmp_path, base, streets=STREETS.replace("STEPS = 10", "STEPS = 20"))
+    assert why in unsure(changed)
+    assert bool(unsure(changed)) is bool(why)
+    assert ("def sell()" in named(changed, tmp_path)) is not bool(why)
+
+
 @pytest.mark.parametrize(("file", "seen"), [("town", True), ("maps", False)])
 def test_a_package_is_known_by_the_dots_of_an_import(file: str, seen: bool, tmp_path: Path) -> None:
     base = {"shops": "from . import draw\n@draw\nclass Shop: pass\n", "town": TOWN, "maps": MAPS}
@@ -525,7 +540,7 @@ def test_what_a_file_imports_changes_those_that_import_it_from_there(
         ({"streets": STREETS + "A = [set(), len('a'.format(1))]\n"}, ""),
         ({"streets": STREETS + "with os.x: pass\n"}, "changed outside functions"),
         ({"streets": STREETS + "if os:\n    class A: pass\n"}, "changed outside functions"),
-        ({"streets": STREETS + "if os:\n    @hook\n    def f(): pass\n"}, "decorates f"),
+        ({"streets": STREETS + "if os:\n    @hook\n    def f(): pass\n"}, "hook on f"),
         ({"streets": STREETS + "@hook\ndef f(): pass\n"}, "has the decorator hook on f"),
         ({"streets": STREETS.replace("@property", "@hook")}, "has the decorator hook on far"),
         ({"streets": STREETS.replace("walk(n)", "walk(n=os.x(1))")}, "calls x"),

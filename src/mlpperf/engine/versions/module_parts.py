@@ -10,8 +10,8 @@ import ast
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .sources import Function, Outline, Part, outlined, parsed
-from .syntax import Lines, code_of
+from .sources import Outline, Part, outlined, parsed
+from .syntax import Function, Lines, code_of
 
 
 @dataclass(frozen=True)

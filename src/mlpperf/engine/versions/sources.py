@@ -14,9 +14,18 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from .known_names import BUILTIN, GIVING, IMPLICIT, PLAIN_BASES, VALUES, WRAPPING
-from .syntax import Lines, code_of, is_never_run, is_text, last_name, lines_of, mentioned
+from .syntax import (
+    Function,
+    Lines,
+    code_of,
+    functions_in,
+    is_never_run,
+    is_text,
+    last_name,
+    lines_of,
+    mentioned,
+)
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 Key = tuple[str, str, int]
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # raised by parsing
@@ -114,7 +123,11 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
         elif isinstance(node, ast.Import | ast.ImportFrom):
             parts += _imports_of(node, within)
         elif not (is_text(node) or is_never_run(node)):
+            functions = functions_in(node)
             parts += _statement(node, within, owner, trusted)
+            nodes += [node] * (len(parts) - len(nodes))
+            parts += [_function(one, within, trusted) for one in functions]
+            nodes += functions
         nodes += [node] * (len(parts) - len(nodes))
     docs, types = [], []
     if compared:
@@ -197,7 +210,8 @@ def _statement(
         if plain and not (decorators or opaque):
             return  # an annotation that nothing reads
         types = not (plain and decorators == {"dataclass"})
-    mentions = mentioned(node, types=types)
+    bodies = [below for function in functions_in(node) for below in function.body]
+    mentions = mentioned(node, types=types, without=bodies)
     if "__all__" in names:  # the names that an import of * binds
         listed = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant)}
         names |= {str(value) for value in listed}

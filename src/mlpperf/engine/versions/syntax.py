@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from typing import TypeGuard
 
 from .known_names import ANY, ATTRIBUTE, BY_NAME, GETTERS
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 Lines = tuple[int, int]  # the first and the last
 
 
@@ -63,14 +65,34 @@ def code_of(what: object) -> str:
     return " ".join(words)
 
 
-def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
-    """The names in some nodes, as `Part.mentions` has them; those in annotations for `types`."""
+def functions_in(statement: ast.stmt) -> list[Function]:
+    """The functions that a statement such as `try` defines, without those of classes."""
+    functions, left = list[Function](), list(ast.iter_child_nodes(statement))
+    while left:
+        node = left.pop()
+        if isinstance(node, Function):
+            functions.append(node)
+        elif not isinstance(node, ast.ClassDef):
+            left += ast.iter_child_nodes(node)
+    return functions
+
+
+def mentioned(
+    *nodes: ast.AST | None, types: bool = False, without: Iterable[ast.AST] = ()
+) -> frozenset[str]:
+    """The names in some nodes, as `Part.mentions` has them; those in annotations for `types`.
+
+    Nodes of `without` do not count.
+    """
+    left_out = set(map(id, without))
     names, left = set[str](), [node for node in nodes if node]
     used: set[int] = set()  # what is called, or has an attribute taken of it
     copied: set[int] = set()  # docstrings that only become those of something else
     named: set[int] = set()  # functions that import a module whose name is there
     while left:
         node = left.pop()
+        if id(node) in left_out:
+            continue
         asked: ast.AST | None = None
         if isinstance(node, ast.Attribute | ast.Call):
             used.add(id(node.value if isinstance(node, ast.Attribute) else node.func))
