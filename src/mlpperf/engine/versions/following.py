@@ -275,7 +275,9 @@ class Followed:
                     if part.kind == "import":
                         self._import(name, part, sought.modules)
                 reaches = name in sought.holders or not words_of(text).isdisjoint(IMPORTING)
-                reaches |= any({f".{m}", f"^{m}"} & outline.mentions for m in sought.modules)
+                reaches |= any(
+                    {f".{m}", f"^{m}", f"'{m}"} & outline.mentions for m in sought.modules
+                )
                 self._affect_parts(side, name, outline, sought, reaches=reaches)
 
     def _first_sought(self) -> _Sought:
@@ -327,8 +329,12 @@ class Followed:
             if {"hasattr", ANY_ATTRIBUTE} <= part.mentions and "hasattr" in handed:
                 mentions |= {"hasattr"}
             # Only a function can get a module as an argument without importing it.
-            reached = reaches or part.kind == "function"
-            if mentions - (set() if reached else {ANYTHING} | sought.imported):
+            alone = not (reaches or part.kind == "function")
+            foreign = {ANYTHING} if alone else set()
+            # What classes and arguments of calls have of it there is of other modules.
+            if alone and (part.kind == "class" or part.within or part.opaque):
+                foreign |= sought.imported
+            if mentions - foreign:
                 self._affect(side, name, part)
                 if mentions & lost:
                     self.effect.data = True  # it matters whether it is run or not
