@@ -551,7 +551,10 @@ def test_what_a_file_imports_changes_what_asks_the_file(text: str, tmp_path: Pat
         ({"streets": STREETS + "A = [set(), len('a'.format(1))]\n"}, ""),
         ({"streets": STREETS + "with os.x: pass\n"}, "changed outside functions"),
         ({"streets": STREETS + "if os:\n    class A: pass\n"}, "changed outside functions"),
-        ({"streets": STREETS + "if os:\n    @hook\n    def f(): pass\n"}, "hook on f"),
+        (
+            {"streets": STREETS + "if os:\n    @hook\n    def f(): pass\n"},
+            "has the decorator hook on f",
+        ),
         ({"streets": STREETS + "@hook\ndef f(): pass\n"}, "has the decorator hook on f"),
         ({"streets": STREETS.replace("@property", "@hook")}, "has the decorator hook on far"),
         ({"streets": STREETS.replace("walk(n)", "walk(n=os.x(1))")}, "calls x"),

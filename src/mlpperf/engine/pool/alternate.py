@@ -7,12 +7,12 @@ only many pairs of them tell it from a change.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
+from ..worker.processors import allowed
 from ..worker.protocol import Begin, Block, Done, End, Failure, Request, Samples, Session
 from ..worker.rounds import FEWEST_ROUNDS, PROCESSES, Turns
 from ..worker.runner import Clock, Runner, nothing
@@ -43,7 +43,7 @@ def alternating(
     Raises `WorkerError` if one of them hangs, dies or fails.
     """
     sides = {"base": base, "head": head}
-    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [-1]
+    processors = sorted(allowed()) or [-1]
     for worker in sides.values():
         next(worker)
     for session in sessions:

@@ -9,7 +9,8 @@ IMPORTING = {"import_module", "__import__", "exec", "eval", "iter_modules", "wal
 IMPORTING |= {"entry_points", "run_path", "run_module", "spec_from_file_location", "load_module"}
 IMPORTING |= {"get_data", "exec_module", "find_spec", "locate", "resolve_name", "import_string"}
 IMPORTING |= {"timeit", "testmod", "testfile", "runsource", "runctx"}
-BY_NAME = {"import_module", "__import__", "find_spec"}  # of these, by their only argument
+# Those whose only argument may be a string with the name of the module.
+BY_NAME = {"import_module", "__import__", "find_spec"}
 # Names that give access to a name without mentioning it: to any, or to one of an argument's.
 ANY_NAME = IMPORTING | {"globals", "vars", "locals", "dir", "__dict__", "getmembers", "modules"}
 ANY_NAME |= {"f_globals", "f_locals", "__globals__", "get_objects"}
@@ -36,7 +37,7 @@ GIVING |= {"NewType", "namedtuple", "compile", "getLogger", "Decimal", "Fraction
 GIVING |= {"MappingProxyType", "timedelta", "itemgetter", "partial", "Path", "join", "format"}
 GIVING |= {"Doc"}
 GIVING |= {"OrderedDict", "Counter", "split", "strip", "lower", "upper", "keys", "values", "items"}
-# Packages besides Python's own from which such calls come.
+# Packages besides Python's own whose functions of these names only wrap, or return a value.
 VALUES = {"numpy", "typing_extensions", "annotated_doc"}
 
 # Names of a module that are read without being mentioned.

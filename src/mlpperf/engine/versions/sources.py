@@ -124,7 +124,7 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
             parts += _imports_of(node, within)
         elif not (is_text(node) or is_never_run(node)):
             functions = functions_in(node)
-            parts += _statement(node, within, owner, trusted)
+            parts += _statement(node, within, owner, trusted, functions)
             nodes += [node] * (len(parts) - len(nodes))
             parts += [_function(one, within, trusted) for one in functions]
             nodes += functions
@@ -199,7 +199,11 @@ def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part
 
 
 def _statement(
-    node: ast.stmt, within: str, owner: ast.ClassDef | None, trusted: Collection[str]
+    node: ast.stmt,
+    within: str,
+    owner: ast.ClassDef | None,
+    trusted: Collection[str],
+    functions: Iterable[Function],
 ) -> Iterator[Part]:
     names, opaque = _effect([node], trusted)
     types = False
@@ -210,7 +214,7 @@ def _statement(
         if plain and not (decorators or opaque):
             return  # an annotation that nothing reads
         types = not (plain and decorators == {"dataclass"})
-    bodies = [below for function in functions_in(node) for below in function.body]
+    bodies = [below for function in functions for below in function.body]
     mentions = mentioned(node, types=types, without=bodies)
     if "__all__" in names:  # the names that an import of * binds
         listed = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant)}

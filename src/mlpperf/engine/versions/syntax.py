@@ -13,6 +13,7 @@ from typing import TypeGuard
 from .known_names import ANY, ATTRIBUTE, BY_NAME, GETTERS
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)  # what may hold statements
 Lines = tuple[int, int]  # the first and the last
 
 
@@ -67,13 +68,14 @@ def code_of(what: object) -> str:
 
 def functions_in(statement: ast.stmt) -> list[Function]:
     """The functions that a statement such as `try` defines, without those of classes."""
-    functions, left = list[Function](), list(ast.iter_child_nodes(statement))
+    functions = list[Function]()
+    left: list[ast.AST] = [statement]
     while left:
-        node = left.pop()
-        if isinstance(node, Function):
-            functions.append(node)
-        elif not isinstance(node, ast.ClassDef):
-            left += ast.iter_child_nodes(node)
+        for node in ast.iter_child_nodes(left.pop()):
+            if isinstance(node, Function):
+                functions.append(node)
+            elif isinstance(node, BLOCKS) and not isinstance(node, ast.ClassDef):
+                left.append(node)
     return functions
 
 

@@ -46,14 +46,13 @@ class Trees:
                 if name.endswith(".py") and not file.is_symlink():
                     yield side, name, read(file)
 
-    def mentions(self, words: set[str], besides: str = "") -> bool:
-        """Whether a Python file mentions one of the words; build scripts do not count.
+    def mentions(self, words: set[str], *also: str) -> bool:
+        """Whether a Python file mentions one of the words, and all of `also`.
 
-        And the word `besides`, if one is given.
+        Build scripts do not count.
         """
-        also = {besides} if besides else set()
         return any(
-            not words.isdisjoint(known) and also <= known
+            not words.isdisjoint(known) and known.issuperset(also)
             for _, name, text in self.python()
             if Path(name).name not in BUILD_SCRIPTS and (known := words_of(text))
         )
@@ -69,13 +68,12 @@ class Trees:
         for tree in self.trees.values():
             packages = {Path(name).parent for name in tree if Path(name).name == "__init__.py"}
             for name in tree:
-                python = name.endswith(".py")
-                for place in (file := Path(name), *file.parents):
+                path, python = Path(name), name.endswith(".py")
+                for place in (path, *path.parents):
                     own = place.stem if python else place.name
-                    if own not in sys.stdlib_module_names or (
-                        python and place.parent not in packages
-                    ):
-                        names |= {own, place.name}
+                    outside = python and place.parent not in packages
+                    if outside or own not in sys.stdlib_module_names:
+                        names.add(own)
         return names
 
     def harmless(self, name: str) -> bool:

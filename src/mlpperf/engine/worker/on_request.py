@@ -6,14 +6,14 @@ and the same, by 2 %. So both stay on one while they time a series, unless its c
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Optional
 
 from .clocks import time
 from .lines import begins
 from .loading import Versions
+from .processors import allowed, stay_on
 from .protocol import Begin, Block, Done, Failure, Message, Request
 from .rounds import collect_garbage, set_aside
 from .runner import Runner
@@ -30,7 +30,7 @@ def time_on_request(versions: Versions, ask: Ask) -> Iterator[Message]:
     rng = random.Random(versions.task.seed)
     (copies,) = versions.often(rng).values()
     ready, runners = Ready(), list[Runner]()
-    everywhere = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    everywhere = allowed()
     processor = -1  # to go to after the first block, if that has no threads
     yield Done()
     while wanted := ask():
@@ -51,21 +51,15 @@ def time_on_request(versions: Versions, ask: Ask) -> Iterator[Message]:
                 if processor >= 0:
                     whole, ours = time.process_time() - before[0], time.thread_time() - before[1]
                     if whole < MULTI_THREADED * ours:
-                        _stay_on([processor])
+                        stay_on([processor])
                     processor = -1
                 answer = Done(seconds)
             else:
-                _stay_on(everywhere)
+                stay_on(everywhere)
                 ready.end()
                 set_aside()
         except BaseException as reason:  # anything may go wrong in some commit
-            _stay_on(everywhere)
+            stay_on(everywhere)
             ready.give_up()
             answer = Failure(why(reason))
         yield answer
-
-
-def _stay_on(processors: Iterable[int]) -> None:
-    """Let this thread run on these processors only, where the system can do that."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, processors)

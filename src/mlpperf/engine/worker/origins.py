@@ -66,7 +66,7 @@ class Origins:
         self._others = [os.path.realpath(place) + os.sep for place in prefixes]
         self.copy = ""
         self.named: list[str] = []
-        self._known: dict[str, set[object]] = {}  # for each copy, what lies outside of home
+        self._known: dict[str, set[str]] = {}  # for each copy, what lies outside of home
 
     def is_home(self, place: object, folders: dict[str, str] | None = None) -> bool:
         """Whether a file or folder is one of the user's working tree.

@@ -14,7 +14,7 @@ from .isolation import leave
 from .lines import begins
 from .loading import Versions
 from .marks import Functions, Marks
-from .one_processor import Usage, one_processor
+from .processors import Usage, one_processor
 from .protocol import HOTPATH, Message, Names, Samples, Session, Task
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blaming, set_aside
 from .runner import Runner

@@ -1,4 +1,4 @@
-"""One processor for calls whose threads take turns.
+"""The processors that threads run on: only one for calls whose threads take turns.
 
 A thread that waits for another one sleeps, and how long it takes to wake up on another processor
 varies: a request to a web application in two threads took 6.3 ms and scattered by 11 %; on one
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -53,23 +53,32 @@ def one_processor(rng: Random) -> Iterator[None]:
 
     Does nothing where the system does not offer that.
     """
-    before = _allowed()
-    if len(before) > 1:
-        _allow({rng.choice(sorted(before))})
+    before = allowed() if THREADS.is_dir() else set()
+    if len(before) < 2:
+        yield
+        return
+    _all_stay_on([rng.choice(sorted(before))])
     try:
         yield
     finally:
-        if len(before) > 1:
-            _allow(before)
+        _all_stay_on(before)
 
 
-def _allowed() -> set[int]:
-    if not (hasattr(os, "sched_getaffinity") and THREADS.is_dir()):
-        return set()
-    return os.sched_getaffinity(0)
+def allowed() -> set[int]:
+    """The processors that this thread may run on; none where the system does not say that."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 
-def _allow(processors: set[int]) -> None:
+def stay_on(processors: Iterable[int], thread: int = 0) -> None:
+    """Let a thread run on these processors only, where the system can do that; this one by default.
+
+    Raises `OSError` if there is no such thread.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(thread, processors)
+
+
+def _all_stay_on(processors: Iterable[int]) -> None:
     for thread in THREADS.iterdir():
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            os.sched_setaffinity(int(thread.name), processors)
+            stay_on(processors, int(thread.name))

@@ -12,8 +12,8 @@ from random import Random
 
 import pytest
 
-from mlpperf.engine.worker import one_processor as tested
-from mlpperf.engine.worker.one_processor import Usage, one_processor
+from mlpperf.engine.worker import processors as tested
+from mlpperf.engine.worker.processors import Usage, one_processor
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="needs a system with processor affinity"
