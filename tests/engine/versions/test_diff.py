@@ -252,6 +252,8 @@ IMPORTER = "from importlib import import_module\n\n"
         (f"{IMPORTER}def buy():\n    return import_module('town.streets')\n", True),
         (f"{IMPORTER}def buy():\n    return import_module('.json', 'town')\n", True),
         (f"{IMPORTER}def buy(get=import_module):\n    return get('json')\n", True),
+        ("from importlib import import_module as get\n\ndef buy(n):\n    return get(n)\n", True),
+        ("from builtins import getattr as get\n\ndef buy(m):\n    return get(m, 'x' + m)\n", False),
         ("def buy(name):\n    return eval(name)\n", True),
         ("def buy(patch):\n    return patch('town.streets.STEPS', 3)\n", True),
         ("def buy(x):\n    match x:\n        case str(STEPS=1): return 2\n", True),
@@ -704,6 +706,13 @@ def test_types_in_a_class_matter_only_to_what_looks_at_them(
     changed = between(tmp_path, {"shops": shops}, shops=shops + "    near: int\n")
     assert why in unsure(changed)
     assert bool(unsure(changed)) == bool(why)
+
+
+def test_types_in_a_class_matter_to_what_gets_the_class(tmp_path: Path) -> None:
+    after = "\nShop = dataclass(Shop)\n"
+    shops = "from dataclasses import dataclass\n\nclass Shop:\n    far: int\n"
+    changed = between(tmp_path, {"shops": shops + after}, shops=f"{shops}    near: int\n{after}")
+    assert "changed in the class Shop" in unsure(changed)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .known_names import (
     ANNOTATIONS,
+    ANY,
     ANY_ATTRIBUTE,
     ANY_NAME,
     ANYTHING,
@@ -321,7 +322,8 @@ class Followed:
         handed = {f"={one}" for one in sought.modules} if sought.anything else set()
         handed |= {"hasattr"} if sought.listed and reaches else set()
         for part in outline.parts if (tokens | lost | handed) & outline.mentions else ():
-            mentions = tokens & part.mentions if part.kind != "import" else set()
+            # An import counts if it gives another name to what may get at any.
+            mentions = tokens & part.mentions & (set(ANY) if part.kind == "import" else tokens)
             if part.kind == "statement" and self._module & part.mentions:
                 mentions = self._module
             # Whoever gets a module may look for any name.
@@ -364,6 +366,8 @@ class Followed:
                 self._unsure(name, f"uses what changed, and {part.opaque}")
         elif name == self._name and {part.within, f"{part.within}{part.name}."} & self._new:
             pass  # the class is what changed
+        elif part.kind == "import":
+            self._bind(name, part.binds)
         elif part.kind == "class":
             self._unsure(name, "has a class that is made of what changed")
         elif part.within:

@@ -28,6 +28,8 @@ from .syntax import (
 
 Key = tuple[str, str, int]
 
+IGNORED, LISTED, READ = "ignored", "listed", "read"  # annotations of a class, by its makers
+
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # raised by parsing
 
 
@@ -112,19 +114,21 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
     trusted = _trusted(tree)
     parts: list[Part] = []
     nodes: list[ast.stmt] = []
-    left: list[tuple[ast.stmt, str, ast.ClassDef | None]] = [(n, "", None) for n in tree.body[::-1]]
+    handed = _handed_on(tree)
+    left = [(node, "", READ) for node in tree.body[::-1]]
     while left:
-        node, within, owner = left.pop()
+        node, within, types_are = left.pop()
         if isinstance(node, Function):
             parts.append(_function(node, within, trusted))
         elif isinstance(node, ast.ClassDef):
             parts.append(_class(node, within, trusted))
-            left += [(below, f"{within}{node.name}.", node) for below in node.body[::-1]]
+            inside, kind = f"{within}{node.name}.", _use_of_types(node, handed)
+            left += [(below, inside, kind) for below in node.body[::-1]]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             parts += _imports_of(node, within)
         elif not (is_text(node) or is_never_run(node)):
             functions = functions_in(node)
-            parts += _statement(node, within, owner, trusted, functions)
+            parts += _statement(node, within, types_are, trusted, functions)
             nodes += [node] * (len(parts) - len(nodes))
             parts += [_function(one, within, trusted) for one in functions]
             nodes += functions
@@ -180,6 +184,23 @@ def _class(node: ast.ClassDef, within: str, trusted: Collection[str]) -> Part:
     )
 
 
+def _handed_on(tree: ast.Module) -> set[str]:
+    """What code at the top of a module hands on, such as the class in `dataclass(A)`."""
+    definitions = (Function, ast.ClassDef, ast.Import, ast.ImportFrom)
+    at_top = (node for node in tree.body if not isinstance(node, definitions))
+    return {name[1:] for name in mentioned(*at_top) if name[0] == "="}
+
+
+def _use_of_types(node: ast.ClassDef, handed: Collection[str]) -> str:
+    """Whether the annotations of a class without values are ignored, only listed, or read."""
+    bases = {last_name(base) for base in node.bases}
+    plain = bases <= PLAIN_BASES - {"NamedTuple", "TypedDict"} and not node.keywords
+    if not plain or node.name in handed:
+        return READ
+    decorators = {last_name(one) for one in node.decorator_list}
+    return READ if decorators - {"dataclass"} else LISTED if decorators else IGNORED
+
+
 def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part]:
     origin = "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else None
     for alias in node.names:
@@ -201,21 +222,16 @@ def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part
 def _statement(
     node: ast.stmt,
     within: str,
-    owner: ast.ClassDef | None,
+    types_are: str,
     trusted: Collection[str],
     functions: Iterable[Function],
 ) -> Iterator[Part]:
     names, opaque = _effect([node], trusted)
-    types = False
-    if owner and isinstance(node, ast.AnnAssign) and node.value is None:
-        decorators = {last_name(one) for one in owner.decorator_list}
-        bases = {last_name(base) for base in owner.bases}
-        plain = bases <= PLAIN_BASES - {"NamedTuple", "TypedDict"} and not owner.keywords
-        if plain and not (decorators or opaque):
-            return  # an annotation that nothing reads
-        types = not (plain and decorators == {"dataclass"})
+    bare = within and isinstance(node, ast.AnnAssign) and node.value is None
+    if bare and types_are == IGNORED and not opaque:
+        return
     bodies = [below for function in functions for below in function.body]
-    mentions = mentioned(node, types=types, without=bodies)
+    mentions = mentioned(node, types=bool(bare and types_are == READ), without=bodies)
     if "__all__" in names:  # the names that an import of * binds
         listed = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant)}
         names |= {str(value) for value in listed}

@@ -119,7 +119,9 @@ def mentioned(
             place = node.name if isinstance(node, ast.alias) else node.module or ""
             last, renamed = place.rpartition(".")[2], getattr(node, "asname", None)
             names |= {f".{part}" for part in (last, renamed) if part}
-            names |= {f"={last}"} if renamed else set()
+            if renamed:
+                names.add(f"={last}")
+                names |= {sign for sign, signed in ANY.items() if last in signed}
         elif isinstance(node, ast.Import):
             whole = [one.name for one in node.names if "." not in one.name and not one.asname]
             names |= {f"^{one}" for one in whole}  # no module's attribute
