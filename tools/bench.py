@@ -34,7 +34,7 @@ def main(of_race: Sequence[str] = ()) -> int:
     for number, (title, arguments) in enumerate(PARTS.items(), 1):
         passed = time.monotonic() - start
         print(f"\n── {number} of {len(PARTS)}, {passed:.0f} s ── {title}", flush=True)
-        # Proof and race share this process, in which the race proves nothing again.
+        # Proof and race run in this process, so that the race proves nothing again.
         if arguments == ["verify"]:  # prints only sentences; a table is as wide as the terminal
             with contextlib.redirect_stdout(printed):
                 code = here(arguments)

@@ -19,8 +19,7 @@ from typer.main import get_command
 
 from mlpperf.cli.app import app
 from mlpperf.cli.command_given import PANELS
-from mlpperf.engine.race import race
-from mlpperf.engine.worker import contest
+from mlpperf.engine.race import proofs, race
 
 ROOT = Path(__file__).parents[2]
 
@@ -212,13 +211,13 @@ def test_a_process_that_has_proven_a_variant_does_not_prove_it_again(
 ) -> None:
     has(project, "quick:PATHS")
     proven: list[str] = []
-    real = contest.prove
+    real = proofs.prove
 
     def prove(path: Any, case: Any, variants: Any) -> Any:
         proven.extend(f"{path.name}/{variant.name}/{case.name}" for variant in variants)
         return real(path, case, variants)
 
-    monkeypatch.setattr(contest, "prove", prove)
+    monkeypatch.setattr(proofs, "prove", prove)
     assert command("verify", "right", "--case", "batch-5").exit_code == 0
     assert proven == ["right/scaled/batch-5"]
     assert command("race", "right", "--budget", "0.01").exit_code == 0

@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
+    from ..engine.race.proofs import Outcome, Work
     from ..engine.race.result import Result
-    from ..engine.worker.contest import Contestant
-    from ..hotpath import Case, HotPath, Variant
-
-    Work = tuple[HotPath, Case, list[Variant]]
+    from ..hotpath import Variant
 
 Paths = Annotated[
     list[str] | None, typer.Argument(metavar="PATH", help="Hot paths (default: all).")
@@ -34,7 +32,6 @@ Backends = Annotated[
     list[str] | None,
     typer.Option("--backend", help="Only variants in numpy, numba or tensorflow; repeatable."),
 ]
-_PROVED: dict[tuple[HotPath, Case, Variant], Contestant] = {}
 
 
 def list_() -> None:
@@ -85,13 +82,15 @@ def verify(
     work = _work(paths, case, variant, backend or usual)
     rows: list[tuple[str, str, str, Proof | str]] = []
     with terminal.progress() as bar:
-        for path, case_, variants in _steps(bar, work):
-            try:
-                outcomes = [c.wrong or c.proof for c in _proved(path, case_, variants)]
-            except WrongResultError as reason:  # of the reference
-                outcomes = [str(reason)] * len(variants)
-            for contestant, outcome in zip(variants, outcomes, strict=True):
-                rows.append((path.name, contestant.name, case_.name, outcome))
+        proved = dict(_proved(bar, work))
+    for number, (path, case_, variants) in enumerate(work):
+        outcome = proved[number]
+        if isinstance(outcome, WrongResultError):  # of the reference
+            results: list[Proof | str] = [str(outcome)] * len(variants)
+        else:
+            results = [contestant.wrong or contestant.proof for contestant in outcome]
+        for contestant, result in zip(variants, results, strict=True):
+            rows.append((path.name, contestant.name, case_.name, result))
     wrong = {row[:2] for row in rows if isinstance(row[3], str)}
     if verbose or wrong:
         shown = [row for row in rows if verbose or row[:2] in wrong]
@@ -133,6 +132,7 @@ def race(
     """
     use(device, threads)
     work = _work(paths, case, variant, backend or _usable(["numpy", "numba"]))
+    from ..agreement import WrongResultError
     from ..engine import terminal
     from ..engine.history.races import race_content
     from ..engine.history.recording import Recording
@@ -162,9 +162,13 @@ def race(
     with scratch("inputs") as inputs:
         try:
             with terminal.progress() as bar:
-                for path, case_, variants in _steps(bar, work):
-                    proven = _proved(path, case_, variants)
-                    contests.append(written(path, case_, proven, inputs))
+                ready: dict[int, Contest] = {}
+                for number, proven in _proved(bar, work):
+                    if isinstance(proven, WrongResultError):
+                        raise proven
+                    path, case_, _ = work[number]
+                    ready[number] = written(path, case_, proven, inputs)
+                contests += [ready[number] for number in sorted(ready)]
                 task = bar.add_task("", total=None)
                 timings = run(contests, inputs, budget=seconds, precision=wanted)
                 for done_now, (left, contest) in enumerate(timings, 1):
@@ -216,7 +220,7 @@ def _work(
     def wanted(variant: Variant) -> bool:
         return variant.name in variants if variants else variant.backend.name in backends
 
-    work = [
+    work: list[Work] = [
         (path, case, chosen)
         for path in paths
         for case in select_cases(path, cases or ())
@@ -232,20 +236,13 @@ def _work(
     return work
 
 
-def _proved(path: HotPath, case: Case, variants: Sequence[Variant]) -> list[Contestant]:
-    """As `prove`; of these, nothing is proven twice in a process, in which no code changes."""
-    from ..engine.worker.contest import prove
+def _proved(bar: Progress, work: Sequence[Work]) -> Iterator[tuple[int, Outcome]]:
+    """The number of each of `work` and what its proof came to, shown on the progress bar."""
+    from ..engine.race.proofs import proofs
 
-    if new := [one for one in variants if (path, case, one) not in _PROVED]:
-        _PROVED.update({(path, case, one.variant): one for one in prove(path, case, new)})
-    return [_PROVED[path, case, variant] for variant in variants]
-
-
-def _steps(bar: Progress, work: Sequence[Work]) -> Iterator[Work]:
-    """Each of `work`, shown on the progress bar."""
     task = bar.add_task("", total=len(work))
-    for path, case, variants in work:
-        bar.update(task, description=f"{path.name} {case.name}", refresh=True)
-        yield path, case, variants
-        bar.update(task, advance=1, refresh=True)
+    for number, outcome in proofs(work):
+        path, case, _ = work[number]
+        bar.update(task, description=f"{path.name} {case.name}", advance=1, refresh=True)
+        yield number, outcome
     bar.remove_task(task)
