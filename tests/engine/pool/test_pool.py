@@ -235,9 +235,10 @@ def test_a_process_without_a_sign_of_life_is_killed(
 ) -> None:
     project.write("src/pkg/__init__.py", "import time\n\ntime.sleep(600)\n")
     inventory = hot_paths(0.5 - module.COMPILING).discover("", ["head"])["head"]
-    why = "A process showed no sign of life for 0.5 s (head) and printed nothing"
-    assert inventory.broken == {"": why}
-    assert warnings == [why]
+    assert warnings == [inventory.broken[""]]
+    # A slow machine may take that long to get as far as the version.
+    why = r"A process showed no sign of life for 0\.5 s( \(head\))? and printed nothing"
+    assert re.fullmatch(why, warnings[0])
     assert not psutil.Process().children()
 
 
