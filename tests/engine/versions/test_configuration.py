@@ -62,7 +62,9 @@ addopts = "-q"
         ("../cart", "../other", True, False),
         ("src/town", "town", True, False),
         ("town:walk", "town:run", True, False),
-        ("-q", "-v", True, False),
+        ("-q", "-v", False, False),
+        ('[tool.pytest.ini_options]\naddopts = "-q"\n', "", False, False),
+        ("addopts", "filterwarnings", True, False),
         ("[tool.ruff]", "[tool.unknown]", True, False),
         ("[project]", "[project", True, True),
     ],
@@ -94,8 +96,48 @@ def test_files_that_name_packages_are_listed_in_a_sentence(tmp_path: Path) -> No
     assert "use --base-with and --head-with" in said
 
 
+OF_SETUP = """[metadata]
+name = town
+version = 1.0
+long_description = file: README.md
+
+[options]
+packages = find:
+
+[flake8]
+max-line-length = 88
+
+[mypy-town.*]
+strict = true
+
+[tool:pytest]
+markers = slow
+filterwarnings = error
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "built"),
+    [
+        ("1.0", "1.1", False),
+        ("88", "99", False),
+        ("[flake8]\nmax-line-length = 88\n", "", False),
+        ("strict = true", "strict = false", False),
+        ("slow", "quick", False),
+        ("find:", "town", True),
+        ("name = town", "name = city", True),
+        ("error", "ignore", True),
+        ("[options]", "[options", True),
+    ],
+)
+def test_a_section_of_setup_cfg_may_be_of_a_linter(before: str, after: str, built: bool) -> None:
+    assert before in OF_SETUP
+    texts = [OF_SETUP.encode(), OF_SETUP.replace(before, after, 1).encode()]
+    assert builds("setup.cfg", texts) is built
+
+
 @pytest.mark.parametrize("name", ["setup.py", "setup.cfg", "Cargo.toml", "hatch_build.py"])
 def test_scripts_and_settings_of_a_build_are_no_lists_of_packages(name: str) -> None:
-    assert builds(name, [b"", b"1"])
+    assert builds(name, [b"", b"[options]\nzip_safe = 1"])
     assert builds("pyproject.toml", [b""])  # which one version lacks
     assert not builds("uv.lock", [b"", b"1"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,11 @@ LINTERS |= {"tox", "nox", "cibuildwheel"}
 # Keys of [project] that describe it.
 ABOUT = {"version", "description", "readme", "authors", "maintainers", "keywords", "classifiers"}
 ABOUT |= {"urls", "license", "license-files", "requires-python"}
+# Settings of pytest that choose tests or describe them: those of the head count for both versions,
+# or none where they could stop a test.
+CHOOSING = {"addopts", "testpaths", "norecursedirs", "markers", "minversion", "required_plugins"}
+CHOOSING |= {"xfail_strict", "timeout", "timeout_method", "timeout_func_only", "junit_family"}
+CHOOSING |= {"console_output_style", "log_cli", "log_cli_level", "empty_parameter_set_mark"}
 # Settings of ours by which a comparison judges; it takes the head's for both versions.
 JUDGING = {"suites", "series", "threshold", "thresholds", "budget", "bytecodes", "unjudged"}
 JUDGING |= {"accept", "gate"}
@@ -44,9 +51,9 @@ NOT_COMPARED = (
 def builds(name: str, texts: list[bytes]) -> bool:
     """Whether a file that differs, or is in one version only, may change how code is built."""
     file = Path(name)
-    if file.name != "pyproject.toml":
+    if file.name not in READ:
         return file.name in BUILT_BY
-    settings = [_split(text)[0] for text in texts]
+    settings = [READ[file.name](text) for text in texts]
     return len(settings) == 1 or settings[0] != settings[1]
 
 
@@ -92,14 +99,37 @@ def _split(text: bytes) -> tuple[object, object]:
         table = table_at(content, *keys)
         for key in naming & table.keys():
             named[".".join((*keys, key))] = table.pop(key)
-    for name, ignored in (("tool", LINTERS), ("project", ABOUT)):
-        table = table_at(content, name)
+    for keys, ignored in (
+        (("tool",), LINTERS),
+        (("project",), ABOUT),
+        (("tool", "pytest", "ini_options"), CHOOSING),
+    ):
+        table = table_at(content, *keys)
         for key in ignored & table.keys():
             del table[key]
     tools = table_at(content, "tool")
     own = tools.get("mlpperf")
     if isinstance(own, dict) and own.keys() <= JUDGING:
         del tools["mlpperf"]
-    for name in [name for name, table in tools.items() if not table]:  # it had nothing else
-        del tools[name]
+    for name in [name for name, table in tools.items() if table in ({}, {"ini_options": {}})]:
+        del tools[name]  # it had nothing else
     return {name: table for name, table in content.items() if table}, named
+
+
+def _of_setup_cfg(text: bytes) -> object:
+    """The content of a setup.cfg that affects how code is built and run; all if unreadable."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(text.decode())
+    except (ValueError, configparser.Error):
+        return text
+    ignored = {"metadata": ABOUT | {"url", "author", "maintainer"}, "tool:pytest": CHOOSING}
+    sections = {
+        name: {k: v for k, v in parser.items(name) if k.split(".")[0] not in ignored.get(name, ())}
+        for name in parser.sections()
+        if not LINTERS & set(re.split("[:.-]", name))
+    }
+    return {name: content for name, content in sections.items() if content}
+
+
+READ = {"pyproject.toml": lambda text: _split(text)[0], "setup.cfg": _of_setup_cfg}
