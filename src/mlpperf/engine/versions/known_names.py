@@ -35,10 +35,13 @@ GIVING |= {"int", "len", "list", "max", "min", "object", "ord", "pow", "range", 
 GIVING |= {"round", "set", "slice", "sorted", "str", "sum", "tuple", "zip", "TypeVar", "ParamSpec"}
 GIVING |= {"NewType", "namedtuple", "compile", "getLogger", "Decimal", "Fraction", "field", "cast"}
 GIVING |= {"MappingProxyType", "timedelta", "itemgetter", "partial", "Path", "join", "format"}
-GIVING |= {"Doc"}
+GIVING |= {"Doc", "Version"}
 GIVING |= {"OrderedDict", "Counter", "split", "strip", "lower", "upper", "keys", "values", "items"}
 # Packages besides Python's own whose functions of these names only wrap, or return a value.
-VALUES = {"numpy", "typing_extensions", "annotated_doc"}
+VALUES = {"numpy", "typing_extensions", "annotated_doc", "packaging"}
+# Calls that only return a value if the function that they are given does.
+APPLYING = {"map", "filter"}
+GIVING |= APPLYING
 
 # Names of a module that are read without being mentioned.
 IMPLICIT = {"__getattr__", "__dir__", "__path__", "__builtins__", "__class__", "__package__"}

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from .known_names import BUILTIN, GIVING, IMPLICIT, PLAIN_BASES, VALUES, WRAPPING
+from .known_names import APPLYING, BUILTIN, GIVING, IMPLICIT, PLAIN_BASES, VALUES, WRAPPING
 from .syntax import (
     Function,
     Lines,
@@ -308,6 +308,8 @@ def _effect(nodes: Iterable[ast.AST], trusted: Collection[str]) -> tuple[set[str
                 opaque = opaque or f"evaluates an expression {line}"
         elif isinstance(node, ast.Call):
             called = last_name(node.func)
+            if called in APPLYING and called in trusted and node.args:
+                called = last_name(node.args[0])
             is_method = isinstance(node.func, ast.Attribute) and called in BUILTIN
             if called not in trusted or is_method:
                 opaque = opaque or f"calls {called or 'something'} {line}"
