@@ -15,6 +15,7 @@ from typing import Any
 
 from ..suites.pyproject import text_of
 from .configuration import builds
+from .definitions import Definitions
 from .following import Effect, Followed
 from .imports import module_files
 from .known_names import METADATA
@@ -88,9 +89,9 @@ def _changes(both: Trees, base: Version, head: Version) -> Changes:
         return Changes(why)
     if _metadata(base) != _metadata(head):
         files[(below / "pyproject.toml").as_posix()] = METADATA
-    effects = {}
+    effects, definitions = {}, Definitions(both)
     for name, known in files.items():
-        effect = Followed(name, both, known).effect
+        effect = Followed(name, both, known, definitions).effect
         for places in (effect.lines, effect.tops):
             for side, of_side in places.items():
                 places[side] = {_from(below, n): sorted(lines) for n, lines in of_side.items()}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .definitions import MOST_READ, Definitions
 from .known_names import (
     ANNOTATIONS,
     ANY,
@@ -32,8 +33,6 @@ from .layout import PACKAGES
 from .sources import UNREADABLE, Outline, Part, outlined
 from .syntax import Lines
 from .trees import Trees, words_of
-
-MOST_READ = 40_000_000  # bytes of both versions: half a minute or more
 
 
 @dataclass
@@ -104,8 +103,10 @@ class _Sought:
 class Followed:
     """Follows the differences of a file to all functions that they change."""
 
-    def __init__(self, name: str, both: Trees, names: Iterable[str]) -> None:
-        self._name, self._both = name, both
+    def __init__(
+        self, name: str, both: Trees, names: Iterable[str], definitions: Definitions
+    ) -> None:
+        self._name, self._both, self._definitions = name, both, definitions
         self.effect = Effect()
         self._here: dict[str, set[str]] = {name: set()}  # names with a changed value, by file
         self._names = set(names)  # all of them: other files may import them
@@ -182,7 +183,10 @@ class Followed:
                         self._added.add(part.name)
                 elif at_top:
                     self.effect.elsewhere = True
-                why = part.opaque or (self._both.mentions(MAKING) and sides[side].around(part))
+                around = sides[side].around(part)
+                why = part.opaque
+                if around and self._both.mentions(MAKING) and not self._definitions.plain(around):
+                    why = why or around.opaque
                 if theirs is None and part.within and part.within not in self._new:
                     why = why or self._told_apart(part)
                 if why and at_top:
@@ -207,7 +211,7 @@ class Followed:
             self._bind(self._name, {*part.binds, SUBCLASSES})
             side = "base" if key in one else "head"
             self.effect.add_top(side, self._name, part)
-            if part.opaque:
+            if part.opaque and not self._definitions.plain(part):
                 self._unsure(self._name, part.opaque)
 
     def _statements(self, sides: Mapping[str, Outline]) -> None:
@@ -218,6 +222,8 @@ class Followed:
             for side, o in sides.items()
         }
         order: dict[str, list[str]] = {}
+        one, two = (o.exported for o in sides.values())
+        exported = one & two - {"__all__"}  # an import of * binds them in both versions
         for side, other in (("base", "head"), ("head", "base")):
             only = counts[side] - counts[other]
             binders = Counter(n for p in sides[side].parts if not p.within for n in p.binds)
@@ -228,7 +234,7 @@ class Followed:
                     if (again or part.reads) and part.within not in self._new:
                         order[side].append(f"{part.kind} {part.within}{part.name}")
                 elif (part.within, part.text) not in only:
-                    if part.kind == "statement" or again or self._is_own(part):
+                    if part.kind == "statement" or again or self._definitions.is_own(part):
                         order[side].append(f"{part.within} {part.text}")
                 elif part.within in self._new:
                     if part.opaque:
@@ -238,7 +244,7 @@ class Followed:
                         self._imported |= part.binds - self._names
                     else:
                         self._imported -= part.binds
-                    self._bind(name, part.binds)
+                    self._bind(name, part.binds - (exported if "__all__" in part.binds else set()))
                     at_top = part.kind == "statement"
                     self.effect.add(side, name, part, at_top)  # lambdas and the like
                     if part.module == "__future__" and len(self._both.texts(name)) > 1:
@@ -247,13 +253,9 @@ class Followed:
                         why = part.opaque or f"changed in the class {part.within[:-1]}"
                         self._unsure(name, why)
         common = set(order["base"]) & set(order["head"])
-        one, two = ([text for text in texts if text in common] for texts in order.values())
-        if one != two:
+        before, after = ([text for text in texts if text in common] for texts in order.values())
+        if before != after:
             self._unsure(name, "does the same in another order")
-
-    def _is_own(self, part: Part) -> bool:
-        """Whether it imports a module of the project, which may change others."""
-        return part.module.startswith(".") or part.module.partition(".")[0] in self._both.importable
 
     def _spread(self) -> None:
         """Find the functions that mention one of the names, or a name whose value depends on it."""
@@ -343,14 +345,14 @@ class Followed:
 
     def _import(self, name: str, part: Part, modules: set[str]) -> None:
         """Bind the names that a file imports from a module with one of the names."""
-        if self._is_own(part):
+        if self._definitions.is_own(part):
             folders = Path(name).parents[: len(part.module)]  # of a module that is only dots
             last = part.module.rpartition(".")[2] or (folders[-1].name if folders else "")
             if part.name == "*" and (last in modules or not last):
                 self._bind(name, self._names)
             elif part.name in self._names and (last in modules or not last):
                 self._bind(name, part.binds)
-            if (part.name or last) in modules:
+            if (part.name or last) in modules and self._definitions.may_be_module(part, name):
                 self._bare.setdefault(name, set()).update(f"={one}" for one in (*part.binds, last))
         elif part.name == "*":
             self._bind(name, self._names & OUTSIDE)
@@ -372,8 +374,8 @@ class Followed:
             self._unsure(name, "has a class that is made of what changed")
         elif part.within:
             self._unsure(name, f"uses what changed in the class {part.within[:-1]}")
-        else:
-            self._bind(name, part.binds)
+        else:  # what a list of names is made of does not change what has these names
+            self._bind(name, {"__all__"} & part.binds or part.binds)
             self.effect.add(side, name, part, at_top=True)
             if part.opaque:
                 self._unsure(name, f"uses what changed, and {part.opaque}")

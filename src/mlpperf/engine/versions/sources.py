@@ -52,6 +52,7 @@ class Part:
     opaque : why the effect of a change in it cannot be followed; empty if it can.
     reads : whether to define the function or class depends on what was run before.
     module : the module of an import, with a dot for every folder up.
+    bases : of a class, those that alone make it `opaque`, as the module calls them.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Part:
     opaque: str = ""
     reads: bool = False
     module: str = ""
+    bases: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,15 @@ class Outline:
     types: Sequence[str] = ()
     mentions: frozenset[str] = frozenset()
 
-    def around(self, part: Part) -> str:
-        """Why it cannot be followed that the class around a part has it; empty if it can."""
+    @property
+    def exported(self) -> set[str]:
+        """The names that `__all__` lists, and itself."""
+        return set().union(*(part.binds for part in self.parts if "__all__" in part.binds))
+
+    def around(self, part: Part) -> Part | None:
+        """The class around a part, if any."""
         classes = (one for one in self.parts if one.kind == "class")
-        return next((c.opaque for c in classes if f"{c.within}{c.name}." == part.within), "")
+        return next((c for c in classes if f"{c.within}{c.name}." == part.within), None)
 
     def keyed(self, *kinds: str) -> dict[Key, Part]:
         """The parts of these kinds (or all) by what identifies them in both versions.
@@ -168,9 +175,11 @@ def _class(node: ast.ClassDef, within: str, trusted: Collection[str]) -> Part:
     first = [*node.bases, *node.keywords, *node.decorator_list]
     bases = {last_name(base) for base in node.bases}
     known = {b for b in bases if b in PLAIN_BASES or b.endswith(("Error", "Exception", "Warning"))}
-    registered = bases - known or {last_name(d) for d in node.decorator_list}.difference(trusted)
+    decorated = {last_name(d) for d in node.decorator_list}.difference(trusted)
+    registered = bases - known or decorated
     opaque = f"has the class {node.name}, which may be registered" if registered else ""
     opaque = opaque or (f"has the class {node.name} with keywords" if node.keywords else "")
+    names = {last_name(base) if _is_name(base) else "?" for base in node.bases} - known
     return Part(
         "class",
         within,
@@ -181,7 +190,13 @@ def _class(node: ast.ClassDef, within: str, trusted: Collection[str]) -> Part:
         binds=frozenset({node.name}),
         opaque=opaque,
         reads=bool(opaque),
+        bases=frozenset() if decorated or node.keywords else frozenset(names),
     )
+
+
+def _is_name(node: ast.expr) -> bool:
+    """Whether a base is a name, or a name with types in brackets."""
+    return isinstance(node.value if isinstance(node, ast.Subscript) else node, ast.Name)
 
 
 def _handed_on(tree: ast.Module) -> set[str]:
@@ -317,6 +332,7 @@ def _effect(nodes: Iterable[ast.AST], trusted: Collection[str]) -> tuple[set[str
             if getattr(node.target, "id", "") != "__all__":
                 opaque = opaque or f"changes what others may hold {line}"
         elif isinstance(node, ast.ClassDef | ast.With | ast.AsyncWith | ast.Await | ast.Global):
+            names |= {node.name} if isinstance(node, ast.ClassDef) else set()
             opaque = opaque or f"changed outside functions {line}"
         left += ast.iter_child_nodes(node)
     return names, opaque
