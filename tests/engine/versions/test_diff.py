@@ -42,6 +42,21 @@ import dataclasses
 class New:
     n: int = 1
 """
+MADE_NAMES = "Counting, Counted, Plain, Kept, Below, Imported, Twice, Assigned"
+MADE = """
+from elsewhere import Imported
+
+class Counting(type): pass
+class Counted(metaclass=Counting): pass
+class Plain: pass
+class Twice: pass
+class Kept:
+    def __init_subclass__(cls): pass
+class Below(Kept): pass
+class Imported: pass
+class Assigned: pass
+Assigned = Counted
+"""
 MAPS = """
 NORTH = 1
 
@@ -385,6 +400,39 @@ def test_names(tmp_path: Path) -> None:
     assert named(changed, tmp_path / "read") == {"def buy()"}
 
 
+def test_a_name_that_a_list_has_in_both_versions_is_the_same(tmp_path: Path) -> None:
+    listed = "__all__ = [\n    'walk',\n    'run',\n]\n"
+    shops = "def buy(x):\n    return x.run()\n\ndef ask(x):\n    return x.look()\n"
+    base = {"streets": STREETS + listed, "shops": shops}
+    more = base["streets"].replace("    'run',\n", "    'run',\n    'look',\n")
+    assert named(between(tmp_path, base, streets=more), tmp_path) == {"def ask(x)"}
+
+
+@pytest.mark.parametrize(
+    ("streets", "package", "shops", "seen"),
+    [
+        ("def streets(n):", "from .streets import streets\n", "from .. import", False),
+        ("def streets(n):", "from . import streets\n", "from .. import", True),
+        ("def streets(n):", "", "from .. import", True),
+        ("def streets(n):", "from .streets import *\n", "from .. import", True),
+        ("def streets(n):", "", "from ..streets import", False),
+        ("from . import streets\ndef walk(n):", "", "from ..streets import", True),
+    ],
+)
+def test_a_function_of_a_modules_name_is_no_module(
+    streets: str, package: str, shops: str, seen: bool, tmp_path: Path
+) -> None:
+    """Whoever gets a module may look for any name in it."""
+    place = {"package": "src/town/streets/__init__.py", "town": "src/town/__init__.py"}
+    shop = f"{shops.replace('..', '.')} streets\nKEPT = Kept(streets)\n"
+    if shops == "from .. import":
+        shop = shop.replace("from . import", "from town import")
+    text = STREETS.replace("def walk(n):", streets)
+    base = {"streets": text, "town": package, "shops": shop}
+    changed = between(tmp_path, base, streets=text.replace("STEPS = 10", "STEPS = 20"))
+    assert bool(unsure(changed)) is seen, place
+
+
 @pytest.mark.parametrize(
     ("shops", "touched"),
     [
@@ -566,7 +614,8 @@ def test_what_a_file_imports_changes_what_asks_the_file(text: str, tmp_path: Pat
         ({"streets": STREETS.replace("walk(n)", "walk(n=os.x(1))")}, "calls x"),
         ({"streets": STREETS.replace('"none"', '"some"')}, "changed in the class Street"),
         ({"streets": STREETS.replace("class Street", "class Street(dict)")}, "other bases"),
-        ({"streets": STREETS + "class New(Street): pass\n"}, "which may be registered"),
+        ({"streets": STREETS + "class New(Street): pass\n"}, ""),
+        ({"streets": STREETS + "class New(Other): pass\n"}, "which may be registered"),
         ({"streets": STREETS + "class New(x=1): pass\n"}, "the class New with keywords"),
         ({"streets": STREETS + "class New:\n    x = os.x()\n"}, "calls x"),
         ({"streets": STREETS + "if __name__ != '__main__':\n    walk(1)\n"}, "calls walk"),
@@ -612,17 +661,27 @@ def test_changes_that_cannot_be_followed_are_reported(
         ("metaclass=Counting", False),
         ("Counted", False),
         ("ValueError", True),
+        ("Plain", True),
+        ("Generic[Plain], Plain", True),
+        ("maps.Plain", False),
+        ("Kept", False),
+        ("Below", False),
+        ("Imported", False),
+        ("Unknown", False),
+        ("Twice", False),
+        ("Assigned", False),
     ],
 )
 def test_a_method_more_cannot_be_followed_if_the_class_is_made_by_other_code(
     base: str, followed: bool, tmp_path: Path
 ) -> None:
-    made = "class Counting(type):\n    pass\n\nclass Counted(metaclass=Counting):\n    pass\n"
+    made = MAPS + MADE
     lawn = f"\nclass Lawn({base}):\n    def mow(self):\n        return 1\n"
+    streets = f"from . import maps\nfrom .maps import {MADE_NAMES}\n{STREETS}{lawn}"
     changed = between(
         tmp_path,
-        {"maps": MAPS + made, "streets": STREETS + lawn},
-        streets=f"{STREETS}{lawn}\n    def seed(self):\n        return 2\n",
+        {"maps": made, "streets": streets, "shops": "class Twice(metaclass=Counting): pass\n"},
+        streets=f"{streets}\n    def seed(self):\n        return 2\n",
     )
     assert bool(unsure(changed)) != followed
 
@@ -698,6 +757,10 @@ def test_sources_may_be_deeper_than_the_stack(tmp_path: Path) -> None:
         ("class Shop:", ""),
         ("class Shop(Generic[T], dict):", ""),
         ("class Shop(Street):", "changed in the class Shop"),
+        ("class Street: pass\nclass Shop(Street):", ""),
+        ("class Street(Base): pass\nclass Shop(Street):", "changed in the class Shop"),
+        ("class Street(TypedDict): pass\nclass Shop(Street):", "changed in the class Shop"),
+        ("@dataclass\nclass Street: pass\nclass Shop(Street):", "changed in the class Shop"),
         ("@dataclass\nclass Shop:", "changed in the class Shop"),
         ("class Shop(NamedTuple):", "changed in the class Shop"),
         ("class Shop(metaclass=Meta):", "changed in the class Shop"),
@@ -724,6 +787,9 @@ def test_types_in_a_class_matter_to_what_gets_the_class(tmp_path: Path) -> None:
     [
         ("class Shop:", ""),
         ("@dataclass(frozen=True)\nclass Shop:", ""),
+        ("class Shop(NamedTuple):", ""),
+        ("class Plain: pass\nclass Shop(Plain):", ""),
+        ("class Shop(TypedDict):", "uses what changed in the class Shop"),
         ("class Shop(Model):", "uses what changed in the class Shop"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -59,20 +61,38 @@ class Definitions:
         Its bases are then Python's, or classes of the project of which the same holds, whichever
         class of that name it is.
         """
-        return not part.opaque or (bool(part.bases) and part.name in self._plain)
+        return not part.opaque or (bool(part.bases) and part.name in self._plain[0])
+
+    def is_ignored(self, part: Part, outline: Outline) -> bool:
+        """Whether a part is an annotation that nothing reads to make the class around it."""
+        around = outline.around(part) if part.kind == "annotation" and not part.opaque else None
+        if not (around and around.bare):
+            return False
+        return not around.opaque or (bool(around.bases) and around.name in self._plain[1])
+
+    def counted(self, outline: Outline) -> Outline:
+        """An outline without such annotations, in which others are statements."""
+        if not any(part.kind == "annotation" for part in outline.parts):
+            return outline
+        parts = [
+            replace(part, kind="statement") if part.kind == "annotation" else part
+            for part in outline.parts
+            if not self.is_ignored(part, outline)
+        ]
+        return replace(outline, parts=parts)
 
     @cached_property
-    def _plain(self) -> set[str]:
-        """The names of such classes."""
+    def _plain(self) -> tuple[set[str], set[str]]:
+        """The names of plain classes, and those of which also ignore their annotations."""
         needs: dict[str, set[str]] = {}
-        others = {"?"}
+        others, reading = {"?"}, set[str]()
         for outline in self._outlines():
             imported = dict[str, str]()
             for part in outline.parts:
                 if part.kind == "import" and self.is_own(part):
                     imported.update(dict.fromkeys(part.binds, part.name))
                 elif part.name == "*":
-                    return set()
+                    return set(), set()
                 elif part.kind != "class" and "__all__" not in part.binds:
                     others |= part.binds - PLAIN_BASES
                 if part.within and DERIVING & part.binds:
@@ -84,10 +104,9 @@ class Definitions:
                 known |= {imported.get(b, b if b in defined else "?") for b in part.bases}
                 if part.opaque and not part.bases:
                     others.add(part.name)
-        plain = needs.keys() - others
-        while unfit := {name for name in plain if not needs[name] <= plain}:
-            plain -= unfit
-        return plain
+                if not part.bare:
+                    reading.add(part.name)
+        return _closed(needs, others), _closed(needs, others | reading)
 
     def _outlines(self) -> list[Outline]:
         """Of all modules of both versions; none if one cannot be read, or there are too many."""
@@ -99,3 +118,11 @@ class Definitions:
             return [outlined(text, compared=False) for text in texts]
         except UNREADABLE:
             return []
+
+
+def _closed(needs: Mapping[str, set[str]], others: set[str]) -> set[str]:
+    """The names that are not among the others, and need none of these, however indirectly."""
+    chosen = needs.keys() - others
+    while unfit := {name for name in chosen if not needs[name] <= chosen}:
+        chosen -= unfit
+    return chosen

@@ -151,7 +151,8 @@ class Followed:
         """Compare the two versions of a module; a missing one is empty."""
         name, texts = self._name, self._both.texts(self._name)
         try:
-            sides = {side: outlined(texts.get(side, b"")) for side in ("base", "head")}
+            counted = self._definitions.counted
+            sides = {side: counted(outlined(texts.get(side, b""))) for side in ("base", "head")}
         except UNREADABLE as reason:
             self._unsure(name, f"cannot be read ({type(reason).__name__})")
             return
@@ -338,7 +339,7 @@ class Followed:
             # What classes and arguments of calls have of it there is of other modules.
             if alone and (part.kind == "class" or part.within or part.opaque):
                 foreign |= sought.imported
-            if mentions - foreign:
+            if mentions - foreign and not self._definitions.is_ignored(part, outline):
                 self._affect(side, name, part)
                 if mentions & lost:
                     self.effect.data = True  # it matters whether it is run or not

@@ -26,6 +26,8 @@ LISTING = {"dir", "getmembers", ".getmembers"}
 MAKING = {"__init_subclass__", "metaclass", "__prepare__", "__set_name__"}
 # Bases that ignore the annotations of a class, and register it nowhere.
 PLAIN_BASES = {*dir(builtins), "ABC", "Generic", "Protocol", "NamedTuple", "TypedDict", "Enum"}
+# Those whose fields are the annotations.
+MADE_OF_TYPES = {"NamedTuple", "TypedDict"}
 # Decorators that only wrap a function, and calls that only return a value.
 WRAPPING = {"property", "staticmethod", "classmethod", "cached_property", "cache", "lru_cache"}
 WRAPPING |= {"wraps", "contextmanager", "asynccontextmanager", "overload", "override", "final"}

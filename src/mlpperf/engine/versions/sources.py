@@ -13,7 +13,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from .known_names import APPLYING, BUILTIN, GIVING, IMPLICIT, PLAIN_BASES, VALUES, WRAPPING
+from .known_names import (
+    APPLYING,
+    BUILTIN,
+    GIVING,
+    IMPLICIT,
+    MADE_OF_TYPES,
+    PLAIN_BASES,
+    VALUES,
+    WRAPPING,
+)
 from .syntax import (
     Function,
     Lines,
@@ -39,7 +48,7 @@ class Part:
 
     Attributes
     ----------
-    kind : function, class, import or statement.
+    kind : function, class, import, annotation (in a class, without a value), or statement.
     within : the class around it, with a dot at its end.
     name : that of the function or class, or the imported name.
     lines : first and last line, a function's decorators included.
@@ -53,6 +62,7 @@ class Part:
     reads : whether to define the function or class depends on what was run before.
     module : the module of an import, with a dot for every folder up.
     bases : of a class, those that alone make it `opaque`, as the module calls them.
+    bare : whether nothing that makes the class needs its annotations, unless one of `bases` does.
     """
 
     kind: str
@@ -67,6 +77,7 @@ class Part:
     reads: bool = False
     module: str = ""
     bases: frozenset[str] = frozenset()
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,9 +139,9 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
         if isinstance(node, Function):
             parts.append(_function(node, within, trusted))
         elif isinstance(node, ast.ClassDef):
-            parts.append(_class(node, within, trusted))
-            inside, kind = f"{within}{node.name}.", _use_of_types(node, handed)
-            left += [(below, inside, kind) for below in node.body[::-1]]
+            parts.append(_class(node, within, trusted, handed))
+            inside = f"{within}{node.name}."
+            left += [(below, inside, _use_of_types(node, handed)) for below in node.body[::-1]]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             parts += _imports_of(node, within)
         elif not (is_text(node) or is_never_run(node)):
@@ -171,7 +182,9 @@ def _function(node: Function, within: str, trusted: Collection[str]) -> Part:
     )
 
 
-def _class(node: ast.ClassDef, within: str, trusted: Collection[str]) -> Part:
+def _class(
+    node: ast.ClassDef, within: str, trusted: Collection[str], handed: Collection[str]
+) -> Part:
     first = [*node.bases, *node.keywords, *node.decorator_list]
     bases = {last_name(base) for base in node.bases}
     known = {b for b in bases if b in PLAIN_BASES or b.endswith(("Error", "Exception", "Warning"))}
@@ -191,6 +204,8 @@ def _class(node: ast.ClassDef, within: str, trusted: Collection[str]) -> Part:
         opaque=opaque,
         reads=bool(opaque),
         bases=frozenset() if decorated or node.keywords else frozenset(names),
+        bare=not (node.decorator_list or node.keywords or bases & MADE_OF_TYPES)
+        and node.name not in handed,
     )
 
 
@@ -209,11 +224,11 @@ def _handed_on(tree: ast.Module) -> set[str]:
 def _use_of_types(node: ast.ClassDef, handed: Collection[str]) -> str:
     """Whether the annotations of a class without values are ignored, only listed, or read."""
     bases = {last_name(base) for base in node.bases}
-    plain = bases <= PLAIN_BASES - {"NamedTuple", "TypedDict"} and not node.keywords
-    if not plain or node.name in handed:
-        return READ
     decorators = {last_name(one) for one in node.decorator_list}
-    return READ if decorators - {"dataclass"} else LISTED if decorators else IGNORED
+    reading = bases - PLAIN_BASES | bases & {"TypedDict"} | decorators - {"dataclass"}
+    if reading or node.keywords or node.name in handed:
+        return READ
+    return LISTED if decorators or bases & MADE_OF_TYPES else IGNORED
 
 
 def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part]:
@@ -256,7 +271,7 @@ def _statement(
     if not within:
         opaque = opaque or _implicit(names)
     yield Part(
-        "statement",
+        "annotation" if bare else "statement",
         within,
         "",
         lines_of(node),
