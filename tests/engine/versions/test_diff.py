@@ -686,6 +686,30 @@ def test_a_method_more_cannot_be_followed_if_the_class_is_made_by_other_code(
     assert bool(unsure(changed)) != followed
 
 
+@pytest.mark.parametrize(
+    ("shops", "followed"),
+    [
+        ("", True),
+        ("from other import *\n", False),
+        ("from .maps import *\n", True),
+        ("maps.Plain.__init_subclass__ = hook\n", False),
+        ("setattr(maps.Plain, '__init_subclass__', hook)\n", False),
+        ("class A:\n    def __set_name__(self, owner, name): pass\n", False),
+        ("def (\n", False),
+    ],
+)
+def test_no_class_is_known_where_others_may_be_in_its_place(
+    shops: str, followed: bool, tmp_path: Path
+) -> None:
+    streets = f"from .maps import Plain\n{STREETS}\nclass Lawn(Plain):\n    size = 1\n"
+    changed = between(
+        tmp_path,
+        {"maps": MAPS + MADE, "streets": streets, "shops": shops},
+        streets=f"{streets}\n    def seed(self):\n        return 2\n",
+    )
+    assert bool(unsure(changed)) != followed
+
+
 def test_the_configuration_of_linters_is_no_change(tmp_path: Path) -> None:
     text = "[build-system]\nrequires = []\n[project]\nversion = '1'\n[tool.ruff]\nx = 1\n"
     base = {"pyproject.toml": text}

@@ -85,14 +85,15 @@ class Definitions:
     def _plain(self) -> tuple[set[str], set[str]]:
         """The names of plain classes, and those of which also ignore their annotations."""
         needs: dict[str, set[str]] = {}
+        given = {f"{sign}{name}" for sign in ".'" for name in DERIVING}
         others, reading = {"?"}, set[str]()
         for outline in self._outlines():
             imported = dict[str, str]()
             for part in outline.parts:
                 if part.kind == "import" and self.is_own(part):
                     imported.update(dict.fromkeys(part.binds, part.name))
-                elif part.name == "*":
-                    return set(), set()
+                elif part.name == "*" or (part.kind == "statement" and given & part.mentions):
+                    return set(), set()  # some class may be another one, or get such a method
                 elif part.kind != "class" and "__all__" not in part.binds:
                     others |= part.binds - PLAIN_BASES
                 if part.within and DERIVING & part.binds:
