@@ -41,9 +41,9 @@ def found(levels: Levels) -> dict[str, Any]:
                 "commit": place(told.step, lineage),
                 "subject": lineage[told.step.where.last].subject,
                 "series": told.series.name,
-                "ratio": told.ratio,
-                "low": told.interval[0],
-                "high": told.interval[1],
+                "ratio": told.step.ratio.median,
+                "low": told.step.ratio.low,
+                "high": told.step.ratio.high,
             }
             for told in steps(levels)
         ],

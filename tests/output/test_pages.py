@@ -14,6 +14,7 @@ from rich.console import Console
 
 from mlpperf.engine import lines
 from mlpperf.engine.compare import render
+from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.terminal import as_text
 
 MADE = runpy.run_path(str(Path(__file__).with_name("pages.py")))
@@ -88,7 +89,13 @@ def test_colours_are_only_on_a_terminal_that_wants_them(colours: bool) -> None:
 
 names = st.text(max_size=200)
 ratios = st.floats(0.01, 100)
-changes = st.tuples(ratios, ratios, ratios).map(lambda three: tuple(sorted(three)))
+
+
+def interval(low: float, median: float, high: float) -> Interval:
+    return Interval(median, low, high)
+
+
+changes = st.tuples(ratios, ratios, ratios).map(lambda three: interval(*sorted(three)))
 any_lines = st.lists(
     st.builds(
         lines.Line,
@@ -141,7 +148,7 @@ def test_no_name_breaks_the_lines(made: list[lines.Line], title: str, width: int
 def test_an_interval_on_its_axis(
     change: tuple[float, float, float], scale: float, drawn: str
 ) -> None:
-    assert lines.bar(change, scale) == drawn
+    assert lines.bar(interval(*change), scale) == drawn
     assert len(drawn) == lines.AXES[0]
 
 
@@ -159,7 +166,7 @@ def test_an_interval_on_its_axis(
 def test_the_axis_has_room_for_all_intervals(
     changes: list[tuple[float, float, float]], scale: float
 ) -> None:
-    assert lines.scale_of(changes) == scale
+    assert lines.scale_of([interval(*change) for change in changes]) == scale
 
 
 # --- what the pages are about ---------------------------------------------------------------------

@@ -17,6 +17,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.constrain import Constrain
 from rich.text import Text
 
+from .statistics.intervals import Interval
 from .table import STYLES
 from .words import plain
 
@@ -53,7 +54,7 @@ class Line:
     ----------
     group, name : its file, class or hot path; its name in there.
     cells : a text for each column.
-    change : head ÷ base with its interval: low, median, high.
+    change : head ÷ base; not drawn without ends.
     remark : a sentence about it.
     kind : its colour; by default that of the title.
     above : headings, which stand above the first of several lines that have the same.
@@ -62,7 +63,7 @@ class Line:
     group: str
     name: str
     cells: Sequence[str] = ()
-    change: tuple[float, float, float] | None = None
+    change: Interval | None = None
     remark: str = ""
     kind: str = ""
     above: tuple[str, ...] = ()
@@ -70,7 +71,10 @@ class Line:
     def printable(self) -> Line:
         """The same in characters that neither control a terminal nor begin a line."""
         remark = plain(" ".join(self.remark.split()))
-        return replace(self, group=plain(self.group), name=plain(self.name), remark=remark)
+        change = self.change if self.change and self.change.bounded else None
+        return replace(
+            self, group=plain(self.group), name=plain(self.name), remark=remark, change=change
+        )
 
 
 @dataclass(frozen=True)
@@ -190,19 +194,19 @@ class _Layout(NamedTuple):
         return "".join(" " * (GAP + width - cell_len(cell)) + cell for cell, width in parts)
 
 
-def scale_of(changes: Sequence[tuple[float, float, float]]) -> float:
+def scale_of(changes: Sequence[Interval]) -> float:
     """The smallest scale that has room for all intervals, or the largest; 0 if there are none."""
-    reach = max((abs(ratio - 1) for change in changes for ratio in change), default=math.nan)
+    ends = [end for change in changes for end in (change.low, change.median, change.high)]
+    reach = max((abs(ratio - 1) for ratio in ends), default=math.nan)
     if math.isnan(reach):
         return 0.0
     return next((scale for scale in SCALES if reach <= scale), SCALES[-1])
 
 
-def bar(
-    change: tuple[float, float, float], scale: float, size: int = AXES[0], marks: Marks = MARKS
-) -> str:
+def bar(change: Interval, scale: float, size: int = AXES[0], marks: Marks = MARKS) -> str:
     """An interval of ratios on an axis from −`scale` to +`scale`."""
-    low, median, high = ((ratio - 1) / scale for ratio in change)
+    ratios = (change.low, change.median, change.high)
+    low, median, high = ((ratio - 1) / scale for ratio in ratios)
 
     def place(value: float) -> int:
         return round((min(max(value, -1.0), 1.0) + 1) / 2 * (size - 1))

@@ -44,17 +44,6 @@ def by_percent(ratio: float) -> str:
     return f"{100 * (ratio - 1):+,.1f} %" if math.isfinite(ratio) else "?"
 
 
-def bounds(low: float, high: float) -> str:
-    """An interval of ratios as changes in percent, such as `+1.8 to +2.4`."""
-    return f"{100 * (low - 1):+,.1f} to {100 * (high - 1):+,.1f}"
-
-
-def with_interval(ratio: float, low: float, high: float) -> str:
-    """A ratio with its interval, such as `+2.1 % (+1.8 to +2.4)`; without it if that is unknown."""
-    known = math.isfinite(low) and math.isfinite(high)
-    return f"{by_percent(ratio)} ({bounds(low, high)})" if known else by_percent(ratio)
-
-
 def count(number: int, what: str) -> str:
     """`1 commit`, `2 commits`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

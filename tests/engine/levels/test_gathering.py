@@ -63,7 +63,7 @@ def test_kinds_of_machines_that_truly_differ_are_told_apart(branch: Branch) -> N
     for base in range(40):
         plan.levels.add(another.record(base, base + 1))
         plan.levels.add(another.record(base // 10 * 10, base + 1))
-    both = {(one.step.where.machine, one.direction.text) for one in show.steps(plan.levels)}
+    both = {(one.step.where.machine, one.step.direction.text) for one in show.steps(plan.levels)}
     assert both == {(0, "slower"), (1, "faster")}
     assert "Another Processor" in plan.levels.machines[1]
 

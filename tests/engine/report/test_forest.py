@@ -9,10 +9,11 @@ import pytest
 
 from mlpperf.engine.report.forest import Forest, Row, ordered
 from mlpperf.engine.report.site import environment
+from mlpperf.engine.statistics.intervals import UNKNOWN, Interval
 
 
 def row(kind: str, *ratio: float, name: str = "it") -> Row:
-    return Row(name, "", kind, kind, ratio) if ratio else Row(name, "", kind, kind)  # type: ignore[arg-type]
+    return Row(name, "", kind, kind, Interval(*ratio) if ratio else UNKNOWN)
 
 
 def forest(rows: list[Row], title: str) -> str:
@@ -66,7 +67,7 @@ def test_a_row_without_a_ratio_has_no_bar() -> None:
 def test_of_equal_verdicts_the_largest_change_is_first() -> None:
     rows = [row("slower", 1.1, 1, 1.2), row("other"), row("slower", 2, 1.9, 2.1), row("wrong")]
     assert [one.kind for one in ordered(rows)] == ["wrong", "slower", "slower", "other"]
-    assert ordered(rows)[1].ratio[0] == 2
+    assert ordered(rows)[1].ratio.median == 2
 
 
 def test_one_row_needs_no_choices() -> None:

@@ -1,9 +1,16 @@
 """The ranks and averages behind the interval of a ratio."""
 
+import math
+
 import numpy as np
 import pytest
 
-from mlpperf.engine.statistics.intervals import critical_rank, walsh_averages
+from mlpperf.engine.statistics.intervals import (
+    UNKNOWN,
+    Interval,
+    critical_rank,
+    walsh_averages,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,7 +20,7 @@ from mlpperf.engine.statistics.intervals import critical_rank, walsh_averages
         (0.01, {7: -1, 8: 0, 10: 3, 15: 15, 20: 37}),
     ],
 )
-def testcritical_ranks_are_those_of_published_tables(level: float, ranks: dict[int, int]) -> None:
+def test_critical_ranks_are_those_of_published_tables(level: float, ranks: dict[int, int]) -> None:
     assert {n: critical_rank(n, level) for n in ranks} == ranks
 
 
@@ -34,3 +41,20 @@ def test_averages_are_of_all_pairs_weighted_by_their_errors() -> None:
     assert sorted(walsh_averages(values)) == [1.0, 1.5, 2.0, 2.5, 3.0, 4.0]
     weighted = sorted(walsh_averages(values, np.array([1.0, 0.5, 1.0])))
     assert weighted == pytest.approx([1.0, 5 / 3, 2.0, 2.5, 8 / 3, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("interval", "between", "words"),
+    [
+        (Interval(1.021, 1.018, 1.024), "+1.8 to +2.4", "+2.1 % (+1.8 to +2.4)"),
+        (Interval(1.021, 0.0, math.inf), "", "+2.1 %"),
+        (Interval(0.5, 0.4, math.inf), "", "-50.0 %"),
+        (UNKNOWN, "", "?"),
+    ],
+)
+def test_an_interval_as_a_change_has_only_ends_that_are_known(
+    interval: Interval, between: str, words: str
+) -> None:
+    assert interval.between == between
+    assert interval.bounded == bool(between)
+    assert str(interval) == words

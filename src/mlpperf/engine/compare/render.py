@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ..lines import Line, Lines, sentence
 from ..table import Table
-from ..words import SHORT, bounds, by_percent, count, seconds
+from ..words import SHORT, by_percent, count, seconds
 from .context import SIDES
 from .finding import Finding
 from .gate import Kept
@@ -145,11 +145,8 @@ def _timed(result: Comparison, finding: Finding) -> Line:
     if not math.isnan(finding.bound):  # not timed, but for how long it takes at least
         least = "at least" if finding.bound > 1 else "at most"
         return Line(group, name, (base, head, by_percent(finding.bound), least))
-    known = ratio.low > 0 and math.isfinite(ratio.high)
-    between = bounds(ratio.low, ratio.high) if known else ""
-    cells = (base, head, by_percent(ratio.median), between)
-    change = (ratio.low, ratio.median, ratio.high) if known else None
-    return Line(group, name, cells, change, "; ".join(_remarks(result, finding)))
+    cells = (base, head, by_percent(ratio.median), ratio.between)
+    return Line(group, name, cells, ratio, "; ".join(_remarks(result, finding)))
 
 
 def _untimed(result: Comparison, section: Section, finding: Finding) -> Line:

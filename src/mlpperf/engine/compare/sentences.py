@@ -16,13 +16,11 @@ from ..table import grouped
 from ..words import (
     SHORT,
     WORKING_TREE,
-    bounds,
     by_percent,
     count,
     rounded,
     seconds,
     some,
-    with_interval,
 )
 from .alarms import ANY_ALARM
 from .budget import SCREENING
@@ -151,15 +149,12 @@ def _worst(findings: Sequence[Finding]) -> str:
 
 def interval(finding: Finding) -> str:
     """Such as `+2.1 % (+1.8 to +2.4)`; empty if it was not timed."""
-    ratio = finding.change
     if not math.isnan(finding.bound):
         return f"at {'least' if finding.bound > 1 else 'most'} {by_percent(finding.bound)}"
     if not finding.processes:
         return ""
-    if not ratio.low > 0:
-        return by_percent(ratio.median)
-    average = " on average" if finding.average else ""
-    return f"{by_percent(ratio.median)} ({bounds(ratio.low, ratio.high)}){average}"
+    average = " on average" if finding.average and finding.change.bounded else ""
+    return f"{finding.change}{average}"
 
 
 def _slower_by(finding: Finding) -> str:
@@ -214,13 +209,12 @@ def changed_functions(finding: Finding) -> str:
         return ""
     own, whole = known.interval, finding.ratio
     if judgement.by_functions:
-        return f"timed: {some(known.functions)}; the whole call: {bounds(whole.low, whole.high)} %"
+        return f"timed: {some(known.functions)}; the whole call: {whole.between} %"
     if not own.half_width < whole.half_width:
         return ""
-    change = with_interval(own.median, own.low, own.high)
     if known.contradicts(whole):
-        return f"its changed functions: {change} of the call, which the whole call excludes"
-    return "; ".join(filter(None, [f"its changed functions: {change} of the call", known.rest]))
+        return f"its changed functions: {own} of the call, which the whole call excludes"
+    return "; ".join(filter(None, [f"its changed functions: {own} of the call", known.rest]))
 
 
 def unchanged(result: Comparison) -> str:

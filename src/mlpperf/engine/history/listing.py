@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from ..lines import Line, Lines
-from ..words import SHORT, bounds, by_percent, count, plain
+from ..words import SHORT, by_percent, count, plain
 from .changes import ALARMS, FEWEST, Change
 from .curves import Curve, points
 from .records import finite
@@ -37,12 +37,11 @@ def _line(change: Change, history: History) -> Line:
     name = "/".join(filter(None, (curve.case, curve.variant)))
     what = "" if curve.quantity == "seconds" else f" ({curve.quantity})"
     last = change.previous[:SHORT]
-    cells = (change.how, last, by_percent(ratio.median), bounds(ratio.low, ratio.high))
-    known = (ratio.low, ratio.median, ratio.high)
+    cells = (change.how, last, by_percent(ratio.median), ratio.between)
     subject = history.subjects.get(change.commit, "")
     commit = f"{change.commit[:SHORT]}  {change.date:%Y-%m-%d}  {subject}".rstrip()
     above = (commit, place(curve))
-    return Line(curve.path, f"{name}{what}", cells, known, kind=kind_of(change), above=above)
+    return Line(curve.path, f"{name}{what}", cells, ratio, kind=kind_of(change), above=above)
 
 
 def kind_of(change: Change) -> str:

@@ -23,7 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..statistics.estimates import DEVIATION_PER_MEDIAN_DEVIATION
+from ..statistics.intervals import WITHIN, Interval
 from ..statistics.quantiles import normal_quantile
+from ..table import Badge
 from .edges import EVERY, Floats, Network, Places, Where, squares, stretches
 from .tail import rarity
 
@@ -60,6 +62,18 @@ class Step:
     def is_drift(self) -> bool:
         """Whether it is a drift over several commits."""
         return self.where.first < self.where.last
+
+    @property
+    def ratio(self) -> Interval:
+        """After ÷ before, with its 95 % interval."""
+        ends = (self.log_ratio + side * WITHIN * self.error for side in (0, -1, 1))
+        return Interval(*map(math.exp, ends))
+
+    @property
+    def direction(self) -> Badge:
+        """Slower or faster, in one step or as a drift."""
+        word, kind = ("slower", "bad") if self.log_ratio > 0 else ("faster", "good")
+        return Badge(f"{word}, as a drift" if self.is_drift else word, kind)
 
 
 @dataclass(frozen=True)

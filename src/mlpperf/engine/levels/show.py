@@ -11,11 +11,8 @@ from rich.console import Group, RenderableType
 
 from ..history.table import time
 from ..lines import Line, Lines, sentence
-from ..statistics.intervals import CONFIDENCE
-from ..statistics.quantiles import normal_quantile
 from ..suites.series import Series, fits
-from ..table import Badge
-from ..words import bounds, by_percent, count, plain, some, with_interval
+from ..words import by_percent, count, plain, some
 from .backfill import Compared
 from .edges import EVERY
 from .fitting import ALARMS, Step
@@ -32,29 +29,6 @@ class SeriesStep(NamedTuple):
 
     series: Series
     step: Step
-
-    @property
-    def ratio(self) -> float:
-        """After ÷ before."""
-        return math.exp(self.step.log_ratio)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Its 95 % interval."""
-        half = normal_quantile((1 + CONFIDENCE) / 2) * self.step.error
-        low, high = (math.exp(self.step.log_ratio + side * half) for side in (-1, 1))
-        return low, high
-
-    @property
-    def direction(self) -> Badge:
-        """Slower or faster, in one step or as a drift."""
-        word, kind = ("slower", "bad") if self.step.log_ratio > 0 else ("faster", "good")
-        return Badge(f"{word}, as a drift" if self.step.is_drift else word, kind)
-
-    @property
-    def change(self) -> str:
-        """Such as `+2.1 % (+1.8 to +2.4)`."""
-        return with_interval(self.ratio, *self.interval)
 
 
 def steps(levels: Levels, patterns: Sequence[str] = ()) -> list[SeriesStep]:
@@ -106,14 +80,13 @@ def _heading(step: Step, lineage: Lineage) -> str:
 
 
 def _line(one: SeriesStep, levels: Levels) -> Line:
-    low, high = one.interval
-    word, kind = one.direction.text.partition(",")[0], one.direction.kind
-    cells = (word, by_percent(one.ratio), bounds(low, high))
-    several = len(levels.machines) > 1 and one.step.where.machine != EVERY
-    on = f"only on {machine_of(one.step, levels)}" if several else ""
-    change, series = (low, one.ratio, high), one.series
-    above = (_heading(one.step, levels.lineage),)
-    return Line(series.path, series.in_path, cells, change, on, kind, above)
+    series, step = one
+    ratio, direction = step.ratio, step.direction
+    cells = (direction.text.partition(",")[0], by_percent(ratio.median), ratio.between)
+    several = len(levels.machines) > 1 and step.where.machine != EVERY
+    on = f"only on {machine_of(step, levels)}" if several else ""
+    above = (_heading(step, levels.lineage),)
+    return Line(series.path, series.in_path, cells, ratio, on, direction.kind, above)
 
 
 def notes(levels: Levels) -> list[str]:
@@ -197,20 +170,20 @@ def as_json(levels: Levels, patterns: Sequence[str] = ()) -> dict[str, Any]:
         "machines": levels.machines,
         "steps": [
             {
-                "series": one.series.name,
-                "suite": one.series.suite,
-                "kind": "drift" if one.step.is_drift else "step",
-                "first": lineage[one.step.where.first].hash,
-                "last": lineage[one.step.where.last].hash,
-                "earliest": lineage[one.step.earliest].hash,
-                "latest": lineage[one.step.latest].hash,
-                "date": time(lineage[one.step.where.last].time).isoformat(),
-                "machine": one.step.where.machine,
-                "ratio": one.ratio,
-                "low": one.interval[0],
-                "high": one.interval[1],
+                "series": series.name,
+                "suite": series.suite,
+                "kind": "drift" if step.is_drift else "step",
+                "first": lineage[step.where.first].hash,
+                "last": lineage[step.where.last].hash,
+                "earliest": lineage[step.earliest].hash,
+                "latest": lineage[step.latest].hash,
+                "date": time(lineage[step.where.last].time).isoformat(),
+                "machine": step.where.machine,
+                "ratio": step.ratio.median,
+                "low": step.ratio.low,
+                "high": step.ratio.high,
             }
-            for one in steps(levels, patterns)
+            for series, step in steps(levels, patterns)
         ],
         "notes": notes(levels),
     }

@@ -7,7 +7,7 @@ from ..words import count, plain, some
 from .bisection import Hunt
 from .gathering import Link
 from .measuring import SECONDS_OF_ONE
-from .show import SeriesStep, duration
+from .show import duration
 
 BUDGET_MOST = 115.0  # seconds of timing in a comparison of many series
 DRY_RUN_SECONDS = 10.0  # that a comparison of few series takes besides
@@ -53,7 +53,7 @@ def _outcome(target: Hunt, series: Series) -> str:
         else:
             between = [lineage[at] for at in range(step.earliest, step.latest + 1)]
             where = f"since one of {some([str(commit) for commit in between], NAMED_MOST)}"
-        clauses.append(f"{SeriesStep(series, step).change} {where}")
+        clauses.append(f"{step.ratio} {where}")
     if not clauses:
         return (
             f"{series.name}: no detectable change at any commit from {lineage[0].short} to "

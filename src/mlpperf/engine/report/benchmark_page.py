@@ -9,10 +9,10 @@ from typing import Any
 from markupsafe import Markup
 
 from ..compare import SeriesDetails
-from ..levels.fitting import Fit
+from ..levels.fitting import Fit, Step
 from ..levels.gathering import Levels
-from ..levels.show import SeriesStep, machine_of, not_compared, place
-from ..statistics.intervals import UNKNOWN, student_interval
+from ..levels.show import machine_of, not_compared, place
+from ..statistics.intervals import UNKNOWN, WITHIN, student_interval
 from ..statistics.verdicts import verdict_in
 from ..suites.series import Series
 from ..table import Anchor, Cell, Table, grouped
@@ -21,7 +21,6 @@ from . import addresses
 from .blocks import Code, Page, Prose, Section, source
 from .comparison_page import seconds_shown, shown, sides
 from .draft import Draft
-from .events import WITHIN
 from .forest import Forest, Row
 from .gather import where_from
 from .level_plot import day, level_plot
@@ -80,10 +79,9 @@ def _verdict(
         known = f", within ±{100 * math.expm1(within):.1f} % for its least precise comparison"
         return f"No step along {commits}{known if within else ''}.{plain(time)}"
     last = max(fit.steps, key=lambda step: step.where.last)
-    step = SeriesStep(series, last)
     commit = levels.lineage[last.where.last]
     return plain(
-        f"{str(step.direction).capitalize()}, {step.change}, since {place(last, levels.lineage)} "
+        f"{str(last.direction).capitalize()}, {last.ratio}, since {place(last, levels.lineage)} "
         f"({day(commit)}), the newest of {count(len(fit.steps), 'step')} along {commits}.{time}"
     )
 
@@ -105,7 +103,7 @@ def _level(site: Draft, levels: Levels, series: Series, fit: Fit) -> list[Any]:
         )
     )
     rows = [
-        _step(site, levels, SeriesStep(series, step), behind.get(step.where.first, ""))
+        _step(site, levels, step, behind.get(step.where.first, ""))
         for step in sorted(fit.steps, key=lambda step: -step.where.last)
     ]
     if rows:
@@ -114,17 +112,17 @@ def _level(site: Draft, levels: Levels, series: Series, fit: Fit) -> list[Any]:
     return blocks
 
 
-def _step(site: Draft, levels: Levels, one: SeriesStep, evidence: str) -> Row:
-    commit = levels.lineage[one.step.where.last]
-    where = place(one.step, levels.lineage)
-    on = f", on {machine_of(one.step, levels)}" if len(levels.machines) > 1 else ""
+def _step(site: Draft, levels: Levels, step: Step, evidence: str) -> Row:
+    commit = levels.lineage[step.where.last]
+    where = place(step, levels.lineage)
+    on = f", on {machine_of(step, levels)}" if len(levels.machines) > 1 else ""
     about = f"{day(commit)}, {commit.author}: {commit.subject}" if commit.author else day(commit)
     return Row(
         plain(f"{where} ({about})"),
         site.address(addresses.commit(commit.hash)),
-        "slower" if one.step.log_ratio > 0 else "faster",
-        f"{one.direction}{on}",
-        (one.ratio, *one.interval),
+        "slower" if step.log_ratio > 0 else "faster",
+        f"{step.direction}{on}",
+        step.ratio,
         evidence=evidence,
     )
 
@@ -161,7 +159,7 @@ def _row(site: Draft, result: SeriesResult) -> Row:
         site.address(addresses.comparison(record)),
         "wrong" if "head" in outcome.wrong else "more memory" if outcome.grown else kind,
         plain("; ".join(words)),
-        (ratio.median, ratio.low, ratio.high),
+        ratio,
         (seconds_shown(before), seconds_shown(after)),
     )
 

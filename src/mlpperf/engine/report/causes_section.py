@@ -11,7 +11,7 @@ from ..history.fields import Bounds
 from ..words import by_percent, count, plain, some
 from .blocks import Code, Plot, Prose, Section, highlighted
 from .figures import icicle
-from .forest import Forest, Row, ratio_of
+from .forest import Forest, Row
 
 HOW_TO_READ = (
     "Each part of the change was added to the base and taken out of the head, and all versions "
@@ -34,12 +34,12 @@ def causes_section(record: CausesRecord) -> Section:
     for number, one in enumerate(record.explanations, 1):
         rows, sources = [], []
         for effect in one.effects:
-            ratio = ratio_of(effect.change)
+            ratio = effect.change.interval
             kind = "unchanged"
             if effect.cause:
-                kind = "slower" if ratio[0] > 1 else "faster"
+                kind = "slower" if ratio.median > 1 else "faster"
                 sources += [
-                    (by_percent(ratio[0]), plain(part), highlighted(hunk, diff=True))
+                    (by_percent(ratio.median), plain(part), highlighted(hunk, diff=True))
                     for part, hunk in zip(effect.parts, effect.hunks, strict=False)
                     if hunk
                 ]

@@ -100,11 +100,12 @@ def _page(
         beside = Markup("; ").join(every)
         text = Markup("<p>The nearest commits that changed something: {}.</p>").format(beside)
         sections.append(Section("Before and after", [Prose(text)]))
+    clauses = "; ".join(one.clause(one.ratio.median) for one in events[:NAMED])
     more = "; and others" if len(events) > NAMED else ""
     page = Page(
         addresses.commit(hash_),
         plain(first.subject) or f"Commit {short}",
-        f"{summary(events)}: {'; '.join(one.clause(one.ratio) for one in events[:NAMED])}{more}.",
+        f"{summary(events)}: {clauses}{more}.",
         sections,
         about=f"commit {short}, {date}: {summary(events)}",
     )

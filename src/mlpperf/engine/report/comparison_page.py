@@ -29,7 +29,7 @@ from . import addresses
 from .blocks import Html, Page, Prose, Section
 from .causes_section import causes_section
 from .draft import Draft
-from .forest import Forest, Row, kinds, ordered, ratio_of
+from .forest import Forest, Row, kinds, ordered
 from .gather import where_from
 
 ABOUT_MOST = 200  # characters that a search shows
@@ -103,12 +103,12 @@ def _row(one: SeriesDetails, result: Comparison | None) -> Row:
     kind, words = one.verdict_kind, [shown(one.verdict), *one.wrong.values()]
     if kind in ("more memory", "larger value"):
         words = [f"{kind}: {', '.join([*one.grown, one.risen]).strip(', ')}", *words]
-    change, remarks = ratio_of(one.ratio), ""
+    change, remarks = one.ratio.interval, ""
     if result:
         finding = result.findings[one.named]
         remarks = remark(finding)
         if finding.judgement.by_functions:
-            change = finding.change.median, finding.change.low, finding.change.high
+            change = finding.change
         if allowed := result.allowance(finding):
             kind, words = allowed.word, [f"{allowed.word}: {allowed.because}", *words]
     return Row(
@@ -117,7 +117,7 @@ def _row(one: SeriesDetails, result: Comparison | None) -> Row:
         kind,
         plain("; ".join(filter(None, words))),
         change,
-        _values(one, change[0]),
+        _values(one, change.median),
         remark=plain(remarks),
     )
 

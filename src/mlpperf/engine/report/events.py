@@ -20,15 +20,12 @@ from ..levels.gathering import Levels, Link, grown_between, wrong_at
 from ..levels.lineage import Commit
 from ..levels.show import SeriesStep, machine_of, place, steps
 from ..race.result import SCATTER
-from ..statistics.intervals import CONFIDENCE
-from ..statistics.quantiles import normal_quantile
+from ..statistics.intervals import UNKNOWN, WITHIN, Interval
 from ..suites.series import Series
 from ..table import Badge
-from ..words import SHORT, by_percent, plain, with_interval
+from ..words import SHORT, by_percent, plain
 from .gather import Material
 
-WITHIN = normal_quantile((1 + CONFIDENCE) / 2)  # standard errors of a 95 % interval
-UNKNOWN = math.nan
 NAME_MOST = 80  # characters of a name in a sentence
 # What the tools that measured seconds are called where a series has a suite.
 SOURCES = {"race": "races", "asv": "asv run", "pytest-benchmark": "pytest-benchmark"}
@@ -46,7 +43,7 @@ class Event:
     series : the benchmark; for seconds, the path, case and variant of the curve, and as its suite
         the tool that measured them.
     direction : slower, faster, wrong and the like.
-    ratio, low, high : after ÷ before with a 95 % interval; NaN without one.
+    ratio : after ÷ before; unknown if the change is none of times.
     detail : what changed, if that is no ratio of times.
     machine : where.
     net : the newest level ÷ the level before; NaN if unknown.
@@ -61,22 +58,19 @@ class Event:
     order: float
     series: Series
     direction: Badge
-    ratio: float = UNKNOWN
-    low: float = UNKNOWN
-    high: float = UNKNOWN
+    ratio: Interval = UNKNOWN
     detail: str = ""
     machine: str = ""
-    net: float = UNKNOWN
+    net: float = math.nan
     open: bool = False
     compared: ComparisonRecord | None = None
 
     @property
     def change(self) -> str:
         """Such as `+2.1 % (+1.8 to +2.4)`; for other changes than of times, what changed."""
-        if not math.isfinite(self.ratio):
+        if math.isnan(self.ratio.median):
             return self.detail
-        quantity = f" {self.detail}" if self.detail else ""
-        return f"{with_interval(self.ratio, self.low, self.high)}{quantity}"
+        return f"{self.ratio} {self.detail}".rstrip()
 
     @property
     def name(self) -> str:
@@ -117,7 +111,7 @@ class Event:
     @property
     def size(self) -> float:
         """How large it is, for sorting: what is wrong comes first."""
-        return abs(math.log(self.ratio)) if self.ratio > 0 else math.inf
+        return abs(math.log(self.ratio.median)) if self.ratio.median > 0 else math.inf
 
 
 def events_of(material: Material) -> list[Event]:
@@ -181,9 +175,8 @@ def _of_step(levels: Levels, one: SeriesStep) -> Event:
         place(step, levels.lineage),
         at,
         one.series,
-        one.direction,
-        one.ratio,
-        *one.interval,
+        step.direction,
+        step.ratio,
         machine="" if step.where.machine == EVERY else machine_of(step, levels),
         net=math.exp(net),
         open=step.log_ratio > 0 and net > 0 and known,
@@ -248,9 +241,7 @@ def _from_seconds(material: Material) -> Iterator[Event]:
             places.get(change.commit, late),
             series,
             Badge(change.how, kind_of(change)),
-            change.ratio.median,
-            change.ratio.low,
-            change.ratio.high,
+            change.ratio,
             "" if curve.quantity in ("seconds", *MEMORY) else curve.quantity,
             plain(place_of(curve)),
             net[curve],

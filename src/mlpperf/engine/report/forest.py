@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
-from ..history.fields import Bounds, known
-from ..words import with_interval
+from ..statistics.intervals import UNKNOWN, Interval
 
 LEAST = math.log1p(0.01)  # to which the axis reaches at least, on either side
 MOST = math.log(64)
@@ -43,7 +42,7 @@ class Row:
     kind : the verdict in a word or two, by which rows are filtered.
     verdict : in full.
     remark : what else is known, beside it.
-    ratio : after ÷ before, with its interval; NaN where it is not known.
+    ratio : after ÷ before; drawn if its ends are known.
     values : in words, for the columns between the name and the change.
     evidence : another page, on which the change rests.
     """
@@ -52,20 +51,15 @@ class Row:
     href: str
     kind: str
     verdict: str
-    ratio: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    ratio: Interval = UNKNOWN
     values: Sequence[str] = ()
     evidence: str = ""
     remark: str = ""
 
     @property
-    def known(self) -> bool:
-        """Whether there is anything to draw."""
-        return all(math.isfinite(value) and value > 0 for value in self.ratio)
-
-    @property
     def change(self) -> str:
-        """Such as `+2.1 % (+1.8 to +2.4)`; empty if nothing was timed."""
-        return with_interval(*self.ratio) if math.isfinite(self.ratio[0]) else ""
+        """The ratio in words; empty if nothing was timed."""
+        return "" if math.isnan(self.ratio.median) else str(self.ratio)
 
     @property
     def tone(self) -> str:
@@ -73,16 +67,11 @@ class Row:
         return "bad" if self.kind in BAD else "good" if self.kind in GOOD else "plain"
 
 
-def ratio_of(bounds: Bounds) -> tuple[float, float, float]:
-    """A recorded ratio and its interval; NaN for what is not known."""
-    return known(bounds.median), known(bounds.low), known(bounds.high)
-
-
 def ordered(rows: Sequence[Row]) -> list[Row]:
     """Regressions first, the largest change on top; then what is faster, undecided, unchanged."""
 
     def place(row: Row) -> tuple[int, float, str]:
-        size = abs(math.log(row.ratio[0])) if row.ratio[0] > 0 else 0.0
+        size = abs(math.log(row.ratio.median)) if row.ratio.median > 0 else 0.0
         return _rank(row.kind), -size, row.name
 
     return sorted(rows, key=place)
@@ -107,15 +96,14 @@ class Axis(NamedTuple):
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Axis:
         """The axis with all changes whole, and nearly all other intervals."""
-        known = [row for row in rows if row.known]
+        known = [row for row in rows if row.ratio.bounded]
         changed = [row for row in known if row.tone != "plain"]
-        others = sorted(
-            max(abs(math.log(end)) for end in row.ratio) for row in known if row.tone == "plain"
-        )
+        same = [row.ratio for row in known if row.tone == "plain"]
+        others = sorted(max(abs(math.log(end)) for end in (one.low, one.high)) for one in same)
         usual = others[int(USUAL * (len(others) - 1))] if others else 0.0
         least = max(LEAST, usual)
-        low = max(min([-least, *(math.log(row.ratio[1]) for row in changed)]), -MOST)
-        high = min(max([least, *(math.log(row.ratio[2]) for row in changed)]), MOST)
+        low = max(min([-least, *(math.log(row.ratio.low) for row in changed)]), -MOST)
+        high = min(max([least, *(math.log(row.ratio.high) for row in changed)]), MOST)
         padding = PADDING * (high - low)
         return cls(low - padding, high + padding)
 

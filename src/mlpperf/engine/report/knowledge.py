@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
+from ..statistics.intervals import WITHIN
 from ..suites.series import Series
 from ..words import count
-from .events import WITHIN
 
 WELL = 0.05  # the largest half of an interval of a benchmark that is known well
 BUDGET = 300  # seconds of timing that are proposed

@@ -21,11 +21,11 @@ from ..levels.edges import EVERY, Floats
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
 from ..levels.lineage import Commit
+from ..statistics.intervals import WITHIN
 from ..suites.series import Series
 from ..words import by_percent, count, plain
 from .blocks import PLOTLY, Html
 from .draft import Draft
-from .events import WITHIN
 
 DOTS_MOST = 400  # in a plot
 LABELS_MOST = 12  # of steps, in a plot

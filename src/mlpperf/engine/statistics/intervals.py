@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
+from ..words import by_percent
 from .quantiles import normal_quantile, student_quantile
 
 CONFIDENCE = 0.95
+WITHIN = normal_quantile((1 + CONFIDENCE) / 2)  # standard errors of a normal value
 LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
 FEWEST = 6  # values; fewer do not give an interval with 95 % confidence
 
@@ -32,6 +34,22 @@ class Interval:
         if not self.low > 0:
             return math.inf
         return 0.5 * math.log(self.high / self.low)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both ends are known."""
+        return self.low > 0 and math.isfinite(self.high)
+
+    @property
+    def between(self) -> str:
+        """Its ends as changes in percent, such as `+1.8 to +2.4`; empty if one is not known."""
+        ends = (f"{100 * (end - 1):+,.1f}" for end in (self.low, self.high))
+        return " to ".join(ends) if self.bounded else ""
+
+    def __str__(self) -> str:
+        """As a change, such as `+2.1 % (+1.8 to +2.4)`; without ends that are not known."""
+        change = by_percent(self.median)
+        return f"{change} ({self.between})" if self.bounded else change
 
 
 UNKNOWN = Interval(math.nan, math.nan, math.nan)

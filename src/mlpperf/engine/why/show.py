@@ -13,7 +13,7 @@ from ..compare.render import coded, escaped
 from ..lines import Line, Lines, sentence
 from ..statistics.intervals import Interval
 from ..table import Table
-from ..words import bounds, by_percent, count, plain, rounded, some
+from ..words import by_percent, count, plain, rounded, some
 from .causes import Causes
 
 NAMED_MOST = 3  # parts in a sentence
@@ -53,21 +53,16 @@ def _sentence(one: Explanation) -> str:
 
 def _change(ratio: Interval) -> str:
     if ratio.low <= 1 <= ratio.high:
-        return f"no significant change ({_between(ratio)} %)"
+        return f"no significant change ({ratio.between} %)"
     word = "slower" if ratio.median > 1 else "faster"
     return f"{word} by {abs(100 * (ratio.median - 1)):.1f} %"
-
-
-def _between(ratio: Interval) -> str:
-    known = ratio.low > 0 and math.isfinite(ratio.high)
-    return bounds(ratio.low, ratio.high) if known else ""
 
 
 def _cells(effect: Effect) -> tuple[str, str, str, str]:
     change = effect.change.interval
     medians = (effect.alone.median, effect.last.median)
     both = ("–" if one is None else by_percent(one) for one in medians)
-    return (by_percent(change.median), _between(change), *both)  # type: ignore[return-value]
+    return (by_percent(change.median), change.between, *both)  # type: ignore[return-value]
 
 
 def text(causes: Causes, samples: bool = True) -> RenderableType:
@@ -82,10 +77,9 @@ def text(causes: Causes, samples: bool = True) -> RenderableType:
                 "parts of the change",
                 plain(some(effect.parts, 1)),  # short, so that the table fits a terminal
                 _cells(effect),
-                (change.low, change.median, change.high) if _between(change) else None,
+                effect.change.interval,
             )
             for effect in one.effects
-            for change in (effect.change.interval,)
         ]
         whole = one.whole.interval
         kind = "bad" if whole.median > 1 else "good"
