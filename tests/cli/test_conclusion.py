@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.cli.causes import Explained
-from mlpperf.cli.conclusion import compared, conclude
+from mlpperf.cli.conclusion import Explained, compared, conclude
 from mlpperf.engine import compare
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.result import Comparison

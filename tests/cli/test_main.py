@@ -288,7 +288,7 @@ def test_a_damaged_installation_is_2(tmp_path: Path) -> None:
     shutil.copytree(source, package, ignore=shutil.ignore_patterns("articles", "report"))
     # From the last to be imported to the first, each damaged in one of two ways.
     for damaged, text in (
-        ("cli/commits.py", "not Python"),
+        ("cli/compare.py", "not Python"),
         ("engine/words.py", None),
         ("errors.py", "not Python"),
         ("errors.py", None),

@@ -21,16 +21,15 @@ from ..extension import Extension
 from . import extensions
 from .command_given import TakingCommand
 from .comment import comment
-from .commits import calibrate, compare, history
+from .compare import compare, merge
 from .gone import gone, refuse_command
 from .levels import backfill, bisect
-from .machine import doctor
+from .machine import calibrate, doctor
 from .mcp import mcp
 from .measure import list_, race, show, verify
 from .policy import accept, explain
 from .records import records_
-from .reports import export, report, serve
-from .shards import merge
+from .reports import export, history, report, serve
 from .start import first_steps, init
 from .why import why
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ..engine.race.proofs import Outcome, Work
-    from ..engine.race.result import Result
     from ..hotpath import Variant
 
 Paths = Annotated[
@@ -150,15 +149,7 @@ def race(
         raise MlpperfError(f"--precision must be between 0% and 100%, not {precision}.")
     recording = Recording("race", "races", records)
     contests: list[Contest] = []
-    done: list[Result] = []
     bystanders = Bystanders()
-
-    def finish() -> None:
-        """Record what was timed, also after an interruption."""
-        busy = bystanders.share()
-        done.extend(result for contest in contests for result in contest.results(busy))
-        recording.add(*map(race_content, done))
-
     with scratch("inputs") as inputs:
         try:
             with terminal.progress() as bar:
@@ -171,13 +162,18 @@ def race(
                 contests += [ready[number] for number in sorted(ready)]
                 task = bar.add_task("", total=None)
                 timings = run(contests, inputs, budget=seconds, precision=wanted)
-                for done_now, (left, contest) in enumerate(timings, 1):
-                    total, text = done_now + left, contest.name
+                for number, (left, contest) in enumerate(timings, 1):
                     bar.update(
-                        task, description=text, completed=done_now, total=total, refresh=True
+                        task,
+                        description=contest.name,
+                        completed=number,
+                        total=number + left,
+                        refresh=True,
                     )
-        finally:
-            finish()
+        finally:  # what was timed is recorded, also after an interruption
+            busy = bystanders.share()
+            done = [result for contest in contests for result in contest.results(busy)]
+            recording.add(*map(race_content, done))
     raced = dict.fromkeys(path for path, *_ in work)
     whole = verbose or len(raced) == 1
     results = {path: [r for r in done if r.path == path.name] for path in raced if whole}

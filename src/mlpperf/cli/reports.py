@@ -1,17 +1,16 @@
-"""The commands that show what was measured: `report`, `export` and `serve`."""
+"""The commands that show what was measured: `history`, `report`, `export` and `serve`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..engine.options import Asv, PytestBenchmark, Records
+from ..engine.options import Asv, BySeries, PytestBenchmark, Records
 from ..errors import MlpperfError
 from . import extensions
-from .commits import other_trackers, usual
 
 if TYPE_CHECKING:
     from ..engine.report.draft import Content
@@ -19,6 +18,89 @@ if TYPE_CHECKING:
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder of the report (default: .mlpperf/report).")
 ]
+
+
+def _usual(folder: Path, pattern: str) -> Path | None:
+    """`folder`, if it has files that match `pattern`."""
+    return folder if any(folder.glob(pattern)) else None
+
+
+def _other_trackers(
+    asv: Path | None, pytest_benchmark: Path | None
+) -> tuple[Path | None, Path | None]:
+    """Folders of asv's and pytest-benchmark's results: as given, or the usual ones."""
+    return (
+        asv or _usual(Path(".asv/results"), "*/*-*.json"),  # but not machine.json
+        pytest_benchmark or _usual(Path(".benchmarks"), "**/*.json"),
+    )
+
+
+def history(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SERIES", help="Series or hot paths (default: all)."),
+    ] = None,
+    series: BySeries = None,
+    records: Records = None,
+    asv: Asv = None,
+    pytest_benchmark: PytestBenchmark = None,
+    machine: Annotated[str | None, typer.Option(help="Only measurements of this host.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Only measurements on this device, such as cpu.")
+    ] = None,
+    format: Annotated[
+        Literal["text", "json", "csv"],
+        typer.Option("--format", help="text: only changes; json, csv: everything."),
+    ] = "text",
+) -> None:
+    """Show which commits made a benchmark faster or slower, from everything measured so far.
+
+    Combines comparisons of two commits, and series of seconds and ratios of single commits.
+    """
+    from ..engine import words
+    from ..engine.compare import comparisons
+    from ..engine.history import listing, table
+    from ..engine.history.changes import changes
+    from ..engine.history.records import records_folder
+    from ..engine.levels import show
+    from ..engine.levels.gathering import levels_here
+    from ..engine.terminal import console
+
+    folder, wanted = records or records_folder(), [*(names or ()), *(series or ())]
+    made, damaged = comparisons(folder)
+    levels = levels_here(made)
+    if levels:
+        levels.unreadable = damaged
+    races = _usual(folder, "races.jsonl")
+    if records and not (levels or damaged or races):
+        raise MlpperfError(f"There are no comparisons or races in {records}.")
+    sources = races, *_other_trackers(asv, pytest_benchmark)
+    compared = [name for name in wanted if levels and show.known(levels, name)]
+    if not any(sources) and levels and len(compared) < len(wanted):
+        (first, *_) = (name for name in wanted if name not in compared)
+        raise MlpperfError(f"No series that was compared is called {first!r}.")
+    if levels and format == "text":
+        console().print(show.text(levels, wanted), crop=False)
+    measured = table.history(*sources)
+    measured.unreadable.extend(damaged)
+    if not levels:
+        measured.refuse_empty()
+    if len(measured.table):
+        measured = measured.only(wanted, machine, device, compared)
+    about = show.as_json(levels, wanted) if levels else None
+    if format == "csv":
+        typer.echo(listing.as_csv(measured, about), nl=False)
+        for sentence in measured.unreadable:
+            typer.echo(f"Skipped: {words.plain(sentence)}.", err=True)
+        return
+    steps = changes(measured.table)
+    if format == "json":
+        typer.echo(listing.as_json(steps, measured, about))
+        return
+    if steps:
+        console().print(listing.listing(steps, measured), crop=False)
+    if summary := listing.summary(steps, measured):
+        typer.echo(summary)
 
 
 @dataclass(frozen=True)
@@ -40,8 +122,8 @@ class _Site:
         """Folders of mlpperf's, asv's and pytest-benchmark's results, as far as they exist."""
         from ..engine.history.records import records_folder
 
-        records = self.records or usual(records_folder(), "*.jsonl")
-        return records, *other_trackers(self.asv, self.pytest_benchmark)
+        records = self.records or _usual(records_folder(), "*.jsonl")
+        return records, *_other_trackers(self.asv, self.pytest_benchmark)
 
     def files(self) -> list[Path]:
         """Files that the report is built from."""
@@ -114,7 +196,7 @@ def export(
 
     folder, asv, pytest_benchmark = _Site(out, records, asv, pytest_benchmark).sources()
     made, damaged = comparisons(folder) if folder else ([], [])
-    races = usual(folder, "races.jsonl") if folder else None
+    races = _usual(folder, "races.jsonl") if folder else None
     frames = {}
     if made:
         frames["comparisons"] = parquet.comparisons_frame(made)

@@ -22,9 +22,8 @@ from ..engine.options import (
 )
 from ..errors import MlpperfError
 from . import extensions
-from .causes import causes_of
 from .command_given import command_given
-from .conclusion import compared
+from .conclusion import causes_of, compared
 
 if TYPE_CHECKING:
     from ..engine.compare import ComparisonRecord

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from mlpperf.cli import causes as after
+from mlpperf.cli import conclusion as after
 from mlpperf.engine.compare import CausesRecord, Comparison, Request, render
 from mlpperf.engine.compare.causes import Effect, Explanation
 from mlpperf.engine.compare.finding import Finding
