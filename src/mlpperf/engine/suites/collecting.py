@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..words import count
-from .mentions import WORD, in_doubt
+from .mentions import WORD, in_doubt, parsed
 from .pyproject import text_of
 
 # Options in a project's `addopts` that decide how tests are loaded. The others configure reports,
@@ -161,10 +161,10 @@ def _has_test(text: str, known: set[str], prefixes: Sequence[str]) -> bool:
 
     Other files that mention one are scripts, which may do anything when they are imported.
     """
-    try:
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # or of another Python
+    module = parsed(text)
+    if module is None:
         return bool(re.search(r"def \w*(test|bench)\w*\([^)]*(benchmark|codspeed)", text))
+    nodes = list(ast.walk(module))
 
     def is_one(names: Iterable[str]) -> bool:
         return any(name in known or WORD.search(name) for name in names)

@@ -31,6 +31,14 @@ BY_NAME = {"import_module", "__import__", "spec_from_file_location", "run_path"}
 INTO_ITSELF = {"globals", "exec", "setattr"}
 
 
+def parsed(text: str) -> ast.Module | None:
+    """The module with this text; None if it cannot be parsed, as that of another Python."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
 @dataclass(eq=False)
 class Statement:
     """A statement of a module.
@@ -96,12 +104,11 @@ class File:
     @cached_property
     def statements(self) -> list[Statement]:
         """The statements of the module; one with all its words if it cannot be parsed."""
-        try:
-            body = ast.parse(self.text).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        module = parsed(self.text)
+        if module is None:
             return [Statement(set(self.tokens), set(), set(self.tokens))]
         lines = self.text.splitlines()
-        return [_statement(node, lines) for node in _flat(body)]
+        return [_statement(node, lines) for node in _flat(module.body)]
 
     @cached_property
     def others(self) -> list[Statement]:

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .mentions import WORD
+from .mentions import WORD, parsed
 from .pyproject import readable, table_at, text_of
 
 # Top-level folders that are no packages, unless the configuration names them.
@@ -155,10 +155,10 @@ class Project:
 
 def timed_modules(text: str) -> set[str]:
     """The modules from which a file of tests imports code that it may time."""
-    try:
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    module = parsed(text)
+    if module is None:
         return set(re.findall(r"\w+", text))
+    nodes = list(ast.walk(module))
     functions = {n.name: n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
     calls = [node for node in nodes if isinstance(node, ast.Call) and _means_one(node.func)]
     timed: list[ast.AST] = [argument for call in calls for argument in call.args[:1]]
@@ -175,10 +175,10 @@ def timed_modules(text: str) -> set[str]:
     modules: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            module = (getattr(node, "module", "") or "").split(".")
+            origin = (getattr(node, "module", "") or "").split(".")
             for alias in node.names:
                 if (alias.asname or alias.name.partition(".")[0]) in names or alias.name == "*":
-                    modules |= {*module, *alias.name.split(".")}
+                    modules |= {*origin, *alias.name.split(".")}
     return modules
 
 
