@@ -28,6 +28,7 @@ from mlpperf.engine.compare.finding import UNCHANGED_WITHIN, Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.series import Series
+from mlpperf.engine.worker.protocol import CallTime, DryRun
 from mlpperf.engine.worker.rounds import FEWEST_ROUNDS
 
 
@@ -188,8 +189,13 @@ def test_a_file_may_be_imported_for_its_share_of_a_process_or_a_tenth() -> None:
     assert longest_loading(60.0, 0.001) == pytest.approx(1.0)
 
 
+def called(seconds: float, setup: float = math.nan) -> DryRun:
+    took = CallTime(seconds, seconds, setup)
+    return DryRun(("p", "c", "v"), took={"base": took, "head": took})
+
+
 def test_a_series_without_a_known_set_up_is_assumed_to_have_none() -> None:
-    unknown, slow = Sampling.unknown(0.25, math.nan), Sampling.unknown(0.25, 0.5)
+    unknown, slow = Sampling.unknown(called(0.25)), Sampling.unknown(called(0.25, setup=0.5))
     assert (unknown.estimate.round_seconds, unknown.estimate.other_seconds) == (0.5, 0.0)
     assert slow.estimate.other_seconds == 2.0  # in four copies
 
@@ -276,7 +282,7 @@ def test_the_unclear_take_turns_as_there_is_time() -> None:
 
 
 def test_long_calls_are_timed_coarsely_the_shortest_first_as_long_as_there_is_time() -> None:
-    tasks = {series(f"{s:g}"): Sampling.unknown(s, 0.0) for s in (4.0, 0.5, 30.0)}
+    tasks = {series(f"{s:g}"): Sampling.unknown(called(s)) for s in (4.0, 0.5, 30.0)}
     each = 2 * FEWEST_ROUNDS * SCREENING.processes
     for share, timed in ((0.4, []), (0.51, ["0.5"]), (4.4, ["0.5"]), (4.6, ["0.5", "4"])):
         budget = share * each / SCREENING.coarse_share_most

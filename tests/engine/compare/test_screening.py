@@ -40,7 +40,7 @@ def timing(*series: Series, apart: bool = False) -> Timing:
         60.0,
         time.perf_counter() + 60.0,
         frozenset(series if apart else ()),
-        {one: Sampling.unknown(1e-3, 0.0) for one in series},
+        {one: Sampling.unknown(run(one, "base", "head")) for one in series},
     )
 
 

@@ -58,3 +58,22 @@ def test_an_interval_as_a_change_has_only_ends_that_are_known(
     assert interval.between == between
     assert interval.bounded == bool(between)
     assert str(interval) == words
+
+
+@pytest.mark.parametrize(
+    ("interval", "extent", "excludes_one"),
+    [
+        (Interval(1.1, 1.05, 1.2), 0.2, True),
+        (Interval(0.6, 0.5, 0.8), 1.0, True),  # up by as much as it may be down
+        (Interval(1.1, 0.9, 1.2), 0.2, False),
+        (Interval(1.1, 1.0, 1.2), 0.2, False),
+        (Interval(1.1, 0.0, math.inf), math.inf, False),
+        (Interval(1.1, 0.0, 1.2), math.inf, False),
+        (UNKNOWN, math.inf, False),
+    ],
+)
+def test_an_interval_tells_the_largest_change_and_whether_there_is_one(
+    interval: Interval, extent: float, excludes_one: bool
+) -> None:
+    assert interval.extent == pytest.approx(extent)
+    assert interval.excludes_one == excludes_one

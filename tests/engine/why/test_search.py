@@ -199,5 +199,5 @@ def test_a_version_that_was_not_timed_leaves_the_other_way() -> None:
 def test_one_process_gives_no_bounds_and_none_no_ratio() -> None:
     assert Estimate([(0.1, 0.01)]).interval().high == math.inf
     assert math.isnan(Estimate([(math.nan, math.nan)]).interval().median)
-    assert not Estimate([(0.1, 0.001)]).excludes_none(0.95)
+    assert not Estimate([(0.1, 0.001)]).interval(0.95).excludes_one
     assert math.isnan(log_ratio({NOTHING: [1.0] * 8}, NOTHING, frozenset({part(1)}))[0])

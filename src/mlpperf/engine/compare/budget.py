@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ..statistics.blocks import ROW, Times
 from ..statistics.estimates import RatioEstimate
 from ..suites.series import Series
+from ..worker.protocol import DryRun
 from ..worker.rounds import FEWEST_ROUNDS
 from .alarms import FALSE_ALARM
 from .finding import UNCHANGED_WITHIN, Finding
@@ -108,11 +109,10 @@ class Sampling:
     target_error: float = SETTLED_ERROR
 
     @classmethod
-    def unknown(cls, call: float, setup: float) -> Sampling:
-        """A series whose call and set-up take these seconds, before any process has timed it."""
-        setup = 0.0 if math.isnan(setup) else setup
-        estimate = RatioEstimate(round_seconds=2 * call, other_seconds=COPIES * setup)
-        return cls(estimate)
+    def unknown(cls, run: DryRun) -> Sampling:
+        """A series before any process has timed it, by its dry run."""
+        setup = 0.0 if math.isnan(run.setup_seconds) else run.setup_seconds
+        return cls(RatioEstimate(round_seconds=2 * run.total_seconds, other_seconds=COPIES * setup))
 
     def with_process(
         self, base: Times, head: Times, round_seconds: float, other_seconds: float

@@ -45,15 +45,11 @@ def confirm_changes(
     if not changed or context.pair.isolated:
         return
     estimates = {series: timing.samplings[series].estimate for series in changed}
-    unknown = {
-        s: Sampling.unknown(timing.runs[s].total_seconds, timing.runs[s].setup_seconds)
-        for s in changed
-    }
     pairs = replace(
         timing,
         findings={series: timing.findings[series] for series in changed},
         apart=timing.apart.union(changed),
-        samplings=unknown,
+        samplings={series: Sampling.unknown(timing.runs[series]) for series in changed},
     )
     seconds = max(PAIR_SECONDS, PAIR_SHARE * timing.budget)
     answers: dict[Series, bool | None] = dict.fromkeys(changed)

@@ -39,7 +39,7 @@ def conclude(
         ratio_error=estimate.error,
         ratio_freedom=estimate.freedom,
         judged=judged,
-        significant=judged and not strict.low <= 1 <= strict.high,
+        significant=judged and strict.excludes_one,
         detectable=detectable_slowdown(estimate, series, budget, finding.threshold),
     )
 
@@ -56,7 +56,7 @@ def settled(estimate: RatioEstimate, series: int, processes: int) -> bool:
     errors = np.append(estimate.errors, np.full(processes, np.median(estimate.errors)))
     logs = [*estimate.log_ratios, *[utmost] * processes]
     best = ratio_interval(np.exp(logs), _confidence(series), errors)
-    return best.low <= 1 <= best.high
+    return not best.excludes_one
 
 
 def detectable_slowdown(

@@ -105,7 +105,7 @@ class Finding:
     def within_bounds(self) -> bool:
         """Whether the interval is narrow enough to call the series unchanged."""
         share = UNCHANGED_WITHIN_IF_FEW_CALLS if self.coarse else UNCHANGED_WITHIN
-        return _extent(self.ratio) <= max(share, self.threshold)
+        return self.ratio.extent <= max(share, self.threshold)
 
     @property
     def unclear(self) -> bool:
@@ -123,7 +123,7 @@ class Finding:
     def _looks_changed(self, ratio: Interval) -> bool:
         """Whether a ratio is beyond the threshold, and its interval excludes no change."""
         beyond = abs(math.log(ratio.median)) >= math.log1p(self.threshold)
-        return beyond and not ratio.low <= 1 <= ratio.high
+        return beyond and ratio.excludes_one
 
     @property
     def more_work(self) -> float:
@@ -229,7 +229,7 @@ class Finding:
             by_functions = self._beyond_threshold[1]
             return Judgement(verdict, processes=self.processes, by_functions=by_functions)
         ratio = self.ratio
-        beyond = _extent(ratio)
+        beyond = ratio.extent
         looks = not self.judged and self._looks_changed(ratio)
         if self.within_bounds and not looks:
             return Judgement(Verdict.UNCHANGED, beyond, self.processes)
@@ -245,14 +245,9 @@ class Finding:
         decisive = self._decisive
         if not decisive:
             return None
-        within, share = _extent(decisive.interval), decisive.small_share(self.threshold)
+        within, share = decisive.interval.extent, decisive.small_share(self.threshold)
         if not math.isnan(share):
             within = min(within, share / (1 - share))
         elif self._functions_look_changed or within > max(UNCHANGED_WITHIN, self.threshold):
             return None
         return Judgement(Verdict.UNCHANGED, within, self.processes, share=share, by_functions=True)
-
-
-def _extent(ratio: Interval) -> float:
-    """The largest change within an interval, as a share, up or down."""
-    return max(ratio.high - 1, 1 / ratio.low - 1) if ratio.low > 0 else math.inf

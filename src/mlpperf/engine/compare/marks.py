@@ -134,7 +134,7 @@ class MarkedTimes:
             known,
             share=dict(self.share),
             ratio=Bounds(wide.median, wide.low, wide.high if wide.high < MOST else None),
-            significant=by_ranks and not strict.low <= 1 <= strict.high,
+            significant=by_ranks and strict.excludes_one,
         )
 
 

@@ -267,9 +267,7 @@ def _long_calls(
     longest = longest_series(budget, len(timeable) + len(aborted))
     seconds = {s: SCREENING.calls_least * runs[s].total_seconds for s in timeable}
     long = [s for s in timeable if seconds[s] > longest]
-    few = coarse(
-        {s: Sampling.unknown(runs[s].total_seconds, runs[s].setup_seconds) for s in long}, budget
-    )
+    few = coarse({s: Sampling.unknown(runs[s]) for s in long}, budget)
     too_long = [s for s in long if s not in few]
     bounds = bounds_of_long_calls(context, runs, too_long, longest_proof(budget, len(findings)))
     if aborted:

@@ -104,7 +104,7 @@ def _averaged(timed: Sequence[Finding], tests: int) -> Finding:
         ratio_error=error,
         ratio_freedom=freedom,
         judged=any(f.judged for f in timed),
-        significant=agrees and not strict.low <= 1 <= strict.high,
+        significant=agrees and strict.excludes_one,
     )
 
 

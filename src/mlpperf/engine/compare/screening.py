@@ -100,10 +100,7 @@ def screen(context: Context, timing: Timing) -> Iterator[Timing]:
     runs, number, now = timing.runs, SCREENING.processes, time.perf_counter
     setups_known = not any(math.isnan(runs[s].setup_seconds) for s in timing.findings)
     end = timing.end - timing.budget + screening_seconds(len(timing.findings), timing.budget)
-    samplings = {
-        s: Sampling.unknown(runs[s].total_seconds, runs[s].setup_seconds) for s in timing.findings
-    }
-    timing = replace(timing, samplings=samplings)
+    timing = replace(timing, samplings={s: Sampling.unknown(runs[s]) for s in timing.findings})
     for process in range(number):
         context.progress(
             f"screening {len(timing.samplings)} series, process {process + 1} of {number}, "

@@ -86,8 +86,7 @@ class Result:
         verdict, speedup = verdict_of(self.speedup), self.speedup
         if verdict is not Verdict.NO_DIFFERENCE:
             return Judgement(verdict)
-        beyond = max(SCATTER, speedup.high - 1, 1 / speedup.low - 1)
-        return Judgement(verdict, within=beyond, processes=self.processes)
+        return Judgement(verdict, within=max(SCATTER, speedup.extent), processes=self.processes)
 
     @property
     def verdict(self) -> Verdict:

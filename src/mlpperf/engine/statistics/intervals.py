@@ -41,6 +41,16 @@ class Interval:
         return self.low > 0 and math.isfinite(self.high)
 
     @property
+    def excludes_one(self) -> bool:
+        """Whether it excludes "no change"."""
+        return self.low > 1 or self.high < 1
+
+    @property
+    def extent(self) -> float:
+        """The largest change within it, as a share, up or down; infinite without a lower end."""
+        return max(self.high - 1, 1 / self.low - 1) if self.low > 0 else math.inf
+
+    @property
     def between(self) -> str:
         """Its ends as changes in percent, such as `+1.8 to +2.4`; empty if one is not known."""
         ends = (f"{100 * (end - 1):+,.1f}" for end in (self.low, self.high))

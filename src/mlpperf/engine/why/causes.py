@@ -65,11 +65,6 @@ class Estimate:
             return Interval(math.exp(self.log), 0.0, math.inf)
         return self._estimate.by_student(confidence)
 
-    def excludes_none(self, confidence: float) -> bool:
-        """Whether the interval excludes "no change"."""
-        interval = self.interval(confidence)
-        return interval.low > 1 or interval.high < 1
-
     @property
     def errors(self) -> float:
         """How many standard errors it is away from no change."""
@@ -128,7 +123,7 @@ def conclude(
     causes: list[Sequence[Logs]] = []
     for group, of_group in zip(groups, measured, strict=True):
         mean, alone, last = (Estimate(column) for column in zip(*of_group, strict=True))
-        cause = mean.excludes_none(confidence)
+        cause = mean.interval(confidence).excludes_one
         if cause:
             causes.append([one[0] for one in of_group])
         named = sorted(group)
@@ -174,7 +169,7 @@ def _together(
             (last[0] - alone[0], math.hypot(last[1], alone[1])) for _, alone, last in of_group
         ]
         more = Estimate(differences)
-        least = max(TOGETHER_LEAST * abs(whole), math.log1p(THRESHOLD))
-        if more.excludes_none(confidence) and abs(more.log) > max(least, abs(largest)):
+        least = max(TOGETHER_LEAST * abs(whole), math.log1p(THRESHOLD), abs(largest))
+        if more.interval(confidence).excludes_one and abs(more.log) > least:
             largest = more.log
     return largest

@@ -52,7 +52,7 @@ def _sentence(one: Explanation) -> str:
 
 
 def _change(ratio: Interval) -> str:
-    if ratio.low <= 1 <= ratio.high:
+    if not ratio.excludes_one:
         return f"no significant change ({ratio.between} %)"
     word = "slower" if ratio.median > 1 else "faster"
     return f"{word} by {abs(100 * (ratio.median - 1)):.1f} %"
