@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from rich import box
 from rich.cells import cell_len
@@ -62,7 +62,6 @@ class Table:
     code : the columns that hold names of code or commands, which are shown as such.
     """
 
-    kind: ClassVar[str] = "table"
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]

@@ -22,7 +22,7 @@ from mlpperf.engine.compare.whole import read_recorded
 from mlpperf.engine.history.fields import UNKNOWN, Bounds
 from mlpperf.engine.history.records import append, as_records, current_commit
 from mlpperf.engine.machine.environment import environment
-from mlpperf.engine.report.blocks import Plot, Table
+from mlpperf.engine.report.blocks import Code, Plot, Table
 from mlpperf.engine.report.causes_section import causes_section
 from mlpperf.engine.report.forest import Forest
 from mlpperf.engine.suites.series import Series
@@ -127,7 +127,7 @@ def test_the_record_can_be_read_and_is_shown_on_the_page() -> None:
     rows = [row for block in blocks if isinstance(block, Forest) for row in block.rows]
     assert any("f (a.py:3)" in row.name for row in rows)
     assert any(row.verdict == "not significant" for row in rows)
-    (code,) = [block for block in blocks if block.kind == "code"]
+    (code,) = [block for block in blocks if isinstance(block, Code)]
     assert "&lt;b&gt;" in str(code.sources)
     assert not any(isinstance(block, Plot) for block in blocks)
 

@@ -76,6 +76,12 @@ class Change:
         return worse if self.ratio.median > 1 else better
 
     @property
+    def tone(self) -> str:
+        """Its colour: bad, good or plain."""
+        tones = {"slower": "bad", "more": "bad", "faster": "good", "less": "good"}
+        return tones.get(self.direction, "plain")
+
+    @property
     def how(self) -> str:
         """The direction, and whether it is a drift."""
         return self.direction if self.kind == "step" else f"{self.direction}, as a drift"

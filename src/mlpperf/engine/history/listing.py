@@ -41,13 +41,7 @@ def _line(change: Change, history: History) -> Line:
     subject = history.subjects.get(change.commit, "")
     commit = f"{change.commit[:SHORT]}  {change.date:%Y-%m-%d}  {subject}".rstrip()
     above = (commit, place(curve))
-    return Line(curve.path, f"{name}{what}", cells, ratio, kind=kind_of(change), above=above)
-
-
-def kind_of(change: Change) -> str:
-    """Whether a change is for the worse: the kind of its badge."""
-    kinds = {"slower": "bad", "more": "bad", "faster": "good", "less": "good"}
-    return kinds.get(change.direction, "plain")
+    return Line(curve.path, f"{name}{what}", cells, ratio, kind=change.tone, above=above)
 
 
 def summary(changes: Sequence[Change], history: History) -> str:

@@ -56,15 +56,13 @@ class Network:
     @property
     def measured(self) -> NDArray[np.bool_]:
         """Which edges were measured, as opposed to known."""
-        measured: NDArray[np.bool_] = self.error > EXACT
-        return measured
+        return self.error > EXACT
 
     def crossing(self, values: Floats) -> Floats:
         """For each place, the sum of `values` over the edges that a step there would affect."""
         sums = np.bincount(self.base + 1, values, self.commits + 1)
         sums -= np.bincount(self.head + 1, values, self.commits + 1)
-        crossing: Floats = np.cumsum(sums, dtype=np.float64)[: self.commits]
-        return crossing
+        return np.cumsum(sums, dtype=np.float64)[: self.commits]
 
     def within(self, first: int, last: int, machine: int = EVERY) -> Floats:
         """Which share of a drift from the place `first` to `last` each edge covers.
@@ -102,8 +100,7 @@ class Where(NamedTuple):
         if self.machine not in (EVERY, machine):
             return np.zeros(commits)
         length = self.last - self.first + 1
-        share: Floats = np.clip(np.arange(commits) - (self.first - 1), 0, length) / length
-        return share
+        return np.clip(np.arange(commits) - (self.first - 1), 0, length) / length
 
 
 def stretches(commits: int) -> tuple[Where, ...]:

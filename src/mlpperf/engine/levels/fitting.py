@@ -390,8 +390,7 @@ def _overlap(shared: Floats, inverse: Floats) -> Floats:
 def _explained(scores: Floats, known: Floats, free: Floats) -> Floats:
     """How much of χ² each candidate would explain; 0 where the edges do not determine it."""
     enough = free > 1e-9 * np.maximum(known, 1.0)
-    explained: Floats = np.where(enough, scores**2 / np.where(enough, free, 1.0), 0.0)
-    return explained
+    return np.where(enough, scores**2 / np.where(enough, free, 1.0), 0.0)
 
 
 def _likelihoods(explained: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ...errors import MlpperfError
 from ..git import git, unshallow
 from ..history.fields import writable
 from ..history.table import COMMITS
+from ..history.table import time as moment
 from ..versions.repository import commit_named
 from ..words import SHORT, count
 
@@ -40,6 +42,11 @@ class Commit:
     def short(self) -> str:
         """The abbreviated hash."""
         return self.hash[:SHORT]
+
+    @property
+    def date(self) -> datetime:
+        """When it was made."""
+        return moment(self.time)
 
     def __str__(self) -> str:
         return f"{self.short} {self.subject}".rstrip()

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
 
-from ..history.table import time
 from ..lines import Line, Lines, sentence
 from ..suites.series import Series, fits
 from ..words import by_percent, count, plain, some
@@ -76,7 +75,7 @@ def text(levels: Levels, patterns: Sequence[str] = ()) -> RenderableType:
 def _heading(step: Step, lineage: Lineage) -> str:
     commit = lineage[step.where.last]
     drift = ", as a drift" if step.is_drift else ""
-    return f"{place(step, lineage)}{drift}  {time(commit.time):%Y-%m-%d}  {commit.subject}"
+    return f"{place(step, lineage)}{drift}  {commit.date:%Y-%m-%d}  {commit.subject}"
 
 
 def _line(one: SeriesStep, levels: Levels) -> Line:
@@ -177,7 +176,7 @@ def as_json(levels: Levels, patterns: Sequence[str] = ()) -> dict[str, Any]:
                 "last": lineage[step.where.last].hash,
                 "earliest": lineage[step.earliest].hash,
                 "latest": lineage[step.latest].hash,
-                "date": time(lineage[step.where.last].time).isoformat(),
+                "date": lineage[step.where.last].date.isoformat(),
                 "machine": step.where.machine,
                 "ratio": step.ratio.median,
                 "low": step.ratio.low,

@@ -23,7 +23,7 @@ from .comparison_page import seconds_shown, shown, sides
 from .draft import Draft
 from .forest import Forest, Row
 from .gather import where_from
-from .level_plot import day, level_plot
+from .level_plot import level_plot
 from .results import SeriesResult
 
 RESULTS_MOST = 25  # comparisons on a page
@@ -79,10 +79,10 @@ def _verdict(
         known = f", within ±{100 * math.expm1(within):.1f} % for its least precise comparison"
         return f"No step along {commits}{known if within else ''}.{plain(time)}"
     last = max(fit.steps, key=lambda step: step.where.last)
-    commit = levels.lineage[last.where.last]
+    date = f"{levels.lineage[last.where.last].date:%Y-%m-%d}"
     return plain(
         f"{str(last.direction).capitalize()}, {last.ratio}, since {place(last, levels.lineage)} "
-        f"({day(commit)}), the newest of {count(len(fit.steps), 'step')} along {commits}.{time}"
+        f"({date}), the newest of {count(len(fit.steps), 'step')} along {commits}.{time}"
     )
 
 
@@ -116,7 +116,8 @@ def _step(site: Draft, levels: Levels, step: Step, evidence: str) -> Row:
     commit = levels.lineage[step.where.last]
     where = place(step, levels.lineage)
     on = f", on {machine_of(step, levels)}" if len(levels.machines) > 1 else ""
-    about = f"{day(commit)}, {commit.author}: {commit.subject}" if commit.author else day(commit)
+    about = f"{commit.date:%Y-%m-%d}"
+    about += f", {commit.author}: {commit.subject}" if commit.author else ""
     return Row(
         plain(f"{where} ({about})"),
         site.address(addresses.commit(commit.hash)),

@@ -1,4 +1,4 @@
-"""The parts of a page, each of which the template knows how to write.
+"""The parts of a page, each of which the template knows how to write, by its class.
 
 `scripts` of a part: the files of `assets` that it needs, besides `report.js`.
 """
@@ -37,7 +37,6 @@ PLOTLY = "plotly.min.js"
 class Prose:
     """A paragraph of plain text, or HTML."""
 
-    kind: ClassVar[str] = "prose"
     text: str | Markup
     quiet: bool = False
 
@@ -46,7 +45,6 @@ class Prose:
 class Html:
     """HTML as it is, such as a table that draws itself, and the scripts that it needs."""
 
-    kind: ClassVar[str] = "html"
     html: Markup
     scripts: Sequence[str] = ()
 
@@ -55,7 +53,6 @@ class Html:
 class Plot:
     """A figure of Plotly, and its description in words."""
 
-    kind: ClassVar[str] = "plot"
     scripts: ClassVar[Sequence[str]] = (PLOTLY, "plots.js")
     figure: Figure
     alt: str
@@ -65,7 +62,6 @@ class Plot:
 class Code:
     """Sources side by side, highlighted: pairs of a heading and Markup."""
 
-    kind: ClassVar[str] = "code"
     sources: Sequence[tuple[str, str, Markup]]
 
 
@@ -73,7 +69,6 @@ class Code:
 class Curves:
     """The history of a path, drawn from its data file."""
 
-    kind: ClassVar[str] = "curves"
     scripts: ClassVar[Sequence[str]] = (PLOTLY, "plots.js")
     file: str
     quantities: Sequence[str]
@@ -85,7 +80,6 @@ class Curves:
 class Filters:
     """Choices for the rows of the table or log called `table`: by its tags, and by any text."""
 
-    kind: ClassVar[str] = "filters"
     table: str
     choices: Mapping[str, Sequence[str]]
 
@@ -94,7 +88,6 @@ class Filters:
 class Commits:
     """Two commits to choose, and the data files to read for them."""
 
-    kind: ClassVar[str] = "commits"
     scripts: ClassVar[Sequence[str]] = ("plots.js",)
     commits: Sequence[tuple[str, str]]  # hash and label
     files: Sequence[str]
@@ -105,7 +98,6 @@ class Commits:
 class Facts:
     """Numbers at a glance: the value, what it counts, where there is more, and a badge's kind."""
 
-    kind: ClassVar[str] = "facts"
     facts: Sequence[tuple[str, str, str, str]]
 
 
@@ -135,7 +127,6 @@ class Entry:
 class Log:
     """Commits with what each of them changed, newest first."""
 
-    kind: ClassVar[str] = "log"
     name: str
     entries: Sequence[Entry]
 
@@ -144,7 +135,6 @@ class Log:
 class Map:
     """A row for each benchmark and a column for each commit, drawn from a data file."""
 
-    kind: ClassVar[str] = "map"
     scripts: ClassVar[Sequence[str]] = ("map.js",)
     file: str
     choices: Mapping[str, Sequence[str]]

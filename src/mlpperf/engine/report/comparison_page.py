@@ -147,11 +147,9 @@ def seconds_shown(value: float) -> str:
 
 def _nothing(record: ComparisonDetails, skipped: int) -> str:
     """Why there is no row."""
-    if record.same:
-        return "Nothing was timed."
-    if record.broken:
+    if record.broken and not record.same:
         return "A version has no benchmarks that can be run; the verdict gives the reason."
-    if skipped:
+    if skipped and not record.same:
         return "No benchmark runs changed code, so nothing was timed."
     return "Nothing was timed."
 

@@ -16,10 +16,8 @@ from markupsafe import Markup
 from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Points
-from ..history.listing import kind_of
 from ..history.races import RaceRecord
 from ..history.records import Fields, Origin, Place
-from ..history.table import time
 from ..race.result import Result
 from ..suites.series import Series
 from ..table import Anchor, Badge, Cell, Table, grouped
@@ -164,7 +162,7 @@ class Draft:
         levels, history = self.material.levels, self.material.history
         if levels and commit in levels.lineage.places:
             known = levels.lineage[levels.lineage.places[commit]]
-            return plain(f"{time(known.time):%Y-%m-%d} {known.subject}".rstrip())
+            return plain(f"{known.date:%Y-%m-%d} {known.subject}".rstrip())
         return plain(history.subjects.get(commit, "–")) if history else "–"
 
     def commit(self, commit: str) -> Anchor:
@@ -224,7 +222,7 @@ def last_change(site: Draft, path: str, where: Place) -> Cell:
     for change in site.changes.get(path, ()):
         if change.curve.machine == where.machine:
             text = f"{change.direction} {by_percent(change.ratio.median)}, {change.date:%Y-%m-%d}"
-            return Badge(text, kind_of(change))
+            return Badge(text, change.tone)
     return ""
 
 

@@ -11,9 +11,7 @@ import numpy as np
 
 from ..compare import ComparisonRecord, SeriesDetails
 from ..history.curves import MEMORY
-from ..history.listing import kind_of
 from ..history.listing import place as place_of
-from ..history.table import time
 from ..levels.edges import EVERY
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels, Link, grown_between, wrong_at
@@ -144,7 +142,7 @@ def _from_levels(levels: Levels, material: Material) -> Iterator[Event]:
 
 
 def _about(commit: Commit) -> tuple[str, datetime, str]:
-    return commit.hash, time(commit.time), commit.subject
+    return commit.hash, commit.date, commit.subject
 
 
 def _still_grown(links: Sequence[Link], material: Material, rise: Link, series: Series) -> bool:
@@ -232,7 +230,6 @@ def _from_seconds(material: Material) -> Iterator[Event]:
         when = change.date.replace(tzinfo=change.date.tzinfo or UTC).timestamp()
         late = float(np.searchsorted(passed, when, "right")) - 0.5 if levels else when
         series = Series(curve.path, curve.case, curve.variant, SOURCES[curve.source])
-        bad = kind_of(change) == "bad"
         yield Event(
             change.commit,
             change.date,
@@ -240,12 +237,12 @@ def _from_seconds(material: Material) -> Iterator[Event]:
             change.commit[:SHORT],
             places.get(change.commit, late),
             series,
-            Badge(change.how, kind_of(change)),
+            Badge(change.how, change.tone),
             change.ratio,
             "" if curve.quantity in ("seconds", *MEMORY) else curve.quantity,
             plain(place_of(curve)),
             net[curve],
-            bad and net[curve] > 1 + SCATTER,
+            change.tone == "bad" and net[curve] > 1 + SCATTER,
         )
 
 
@@ -274,7 +271,7 @@ def newest(material: Material) -> tuple[str, datetime] | None:
     """The newest commit that was measured, and its date."""
     if levels := material.levels:
         commit = levels.lineage[levels.newest]
-        return commit.hash, time(commit.time)
+        return commit.hash, commit.date
     ends: Sequence[tuple[int, str, datetime]] = [
         (int(points.places[-1]), points.commits[-1], points.dates[-1])
         for points in material.points

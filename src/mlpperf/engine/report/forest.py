@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from ..statistics.intervals import UNKNOWN, Interval
 
@@ -148,7 +148,6 @@ class Forest:
     filters : whether several rows can be filtered by verdict and by text.
     """
 
-    kind: ClassVar[str] = "forest"
     rows: Sequence[Row]
     title: str
     name: str

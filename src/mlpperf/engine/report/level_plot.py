@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from ..history.table import time
 from ..levels.edges import EVERY, Floats
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
@@ -55,12 +54,8 @@ def level_plot(site: Draft, levels: Levels, series: Series, hrefs: Mapping[int, 
 
 
 def _about(commit: Commit) -> list[str]:
-    return [commit.hash, day(commit), plain(commit.author), plain(commit.subject)[:SUBJECT_MOST]]
-
-
-def day(commit: Commit) -> str:
-    """The date of a commit."""
-    return f"{time(commit.time):%Y-%m-%d}"
+    day, subject = f"{commit.date:%Y-%m-%d}", plain(commit.subject)[:SUBJECT_MOST]
+    return [commit.hash, day, plain(commit.author), subject]
 
 
 def drawn(levels: Levels, fit: Fit, hrefs: Mapping[int, str]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..history.records import finite
-from ..history.table import time
 from ..levels.edges import EVERY, Floats
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
@@ -31,7 +30,7 @@ def drawn(site: Draft, levels: Levels) -> tuple[list[dict[str, Any]], Map]:
     commits = [
         [
             commit.short,
-            f"{time(commit.time):%Y-%m-%d}",
+            f"{commit.date:%Y-%m-%d}",
             plain(commit.subject)[:SUBJECT_MOST],
             site.address(addresses.commit(commit.hash)),
         ]

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Floats, Points
-from ..history.listing import kind_of, place
+from ..history.listing import place
 from ..history.races import RaceRecord
 from ..history.records import Fields, Place, finite
 from ..race.result import Result
@@ -167,7 +167,7 @@ def _curves(site: Draft, name: str, curves: Sequence[Points], changes: Sequence[
                 {
                     "at": at[change.commit],
                     "text": f"{change.direction} {by_percent(change.ratio.median)}",
-                    "kind": kind_of(change),
+                    "kind": change.tone,
                 }
                 for change in changed[about]
             ]
