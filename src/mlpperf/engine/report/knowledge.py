@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
@@ -88,29 +87,24 @@ def _compare(base: str, head: str, series: Series) -> str:
 
 def never_timed(levels: Levels) -> list[Series]:
     """Series that were in comparisons, but never with a result."""
-    seen: dict[int, NDArray[np.bool_]] = {}
-    names: dict[int, Sequence[Series]] = {}
-    for outcomes in (link.record.outcomes for link in levels.links):
-        columns = outcomes.columns
-        names[id(columns)] = columns.series
-        here = seen.setdefault(id(columns), np.zeros(len(columns.series), dtype=bool))
-        here[outcomes.series] = True
-    known = {names[key][int(i)]: None for key, here in seen.items() for i in np.flatnonzero(here)}
+    columns = levels.links[0].record.outcomes.columns  # which all share
+    seen = np.zeros(len(columns.series), dtype=bool)
+    for link in levels.links:
+        seen[link.record.outcomes.series] = True
+    known = (columns.series[i] for i in np.flatnonzero(seen).tolist())
     return [series for series in known if series not in levels.fits]
 
 
 def newest_seconds(levels: Levels) -> dict[Series, float]:
     """Seconds of a call at the newest commit at which each series was timed."""
-    known: dict[Series, float] = {}
-    seen: dict[int, NDArray[np.bool_]] = {}
-    for link in sorted(levels.links, key=lambda link: -link.head):
+    columns = levels.links[0].record.outcomes.columns  # which all share
+    known = np.full(len(columns.series), np.nan)
+    newest_first = sorted(levels.links, key=lambda link: -link.head)
+    for link in reversed(newest_first):
         outcomes = link.record.outcomes
-        columns = outcomes.columns
-        done = seen.setdefault(id(columns), np.zeros(len(columns.series), dtype=bool))
         side = columns.base if link.reversed else columns.head
         values = side[outcomes.first : outcomes.last]
-        for row in np.flatnonzero(np.isfinite(values) & ~done[outcomes.series]):
-            number = int(outcomes.series[row])
-            done[number] = True
-            known.setdefault(columns.series[number], float(values[row]))
-    return known
+        timed = np.isfinite(values)
+        known[outcomes.series[timed]] = values[timed]
+    numbers = np.flatnonzero(np.isfinite(known)).tolist()
+    return {columns.series[number]: float(known[number]) for number in numbers}
