@@ -19,9 +19,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
-from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import Mutant, Mutator, Target
-from mlpperf.engine.calibrate.planted import NOTHING, traced
+from mlpperf.engine.calibrate.planted import NOTHING, LoopTimes, traced
 from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display
 from mlpperf.engine.calibrate.show import calibration, detectable
 from mlpperf.engine.calibrate.trials import (

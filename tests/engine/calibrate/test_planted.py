@@ -16,9 +16,8 @@ from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
 from mlpperf.engine.calibrate import trials
-from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import SHORTEST_LOOP, TARGETS_MOST, Mutant, Mutator
-from mlpperf.engine.calibrate.planted import Trace, has_room, planted
+from mlpperf.engine.calibrate.planted import LoopTimes, Trace, has_room, planted
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.runner import PreparedRunner, Runner

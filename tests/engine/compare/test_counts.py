@@ -11,7 +11,7 @@ import pytest
 
 from mlpperf.engine.compare import counts as stage
 from mlpperf.engine.compare.context import SIDES
-from mlpperf.engine.compare.counts import affordable, conclude, count_alone, count_calls
+from mlpperf.engine.compare.counts import affordable, count_alone, count_calls, with_counts
 from mlpperf.engine.compare.explanation import explanation
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.render import github_lines, markdown, record
@@ -191,7 +191,7 @@ def counted(
     context: Any = SimpleNamespace(pool=pool, pair=pair, progress=lambda text: None)
     run = DryRun(ONE.names, took={side: CallTime(seconds, seconds) for side in SIDES})
     answers = count_calls(context, {ONE: run}, [ONE], 100.0)
-    return conclude(Finding(ONE), answers.get(ONE), bytecodes)
+    return with_counts(Finding(ONE), answers.get(ONE), bytecodes)
 
 
 MORE = counts({"a.py:3:f": 205, "a.py:9:g": 900})  # 1.8 % more

@@ -9,7 +9,7 @@ from scipy import stats
 
 from mlpperf.engine.compare.alarms import FALSE_ALARM
 from mlpperf.engine.compare.budget import SCREENING, judges
-from mlpperf.engine.compare.decision import POWER, conclude, detectable_slowdown, settled
+from mlpperf.engine.compare.decision import POWER, detectable_slowdown, settled, with_verdict
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.quantiles import normal_quantile
@@ -24,7 +24,7 @@ def estimate(logs: list[float]) -> RatioEstimate:
 
 
 def concluded(logs: list[float], series: int = 20) -> Finding:
-    return conclude(Finding(ONE), estimate(logs), series)
+    return with_verdict(Finding(ONE), estimate(logs), series)
 
 
 def enough(series: int = 20) -> int:
@@ -65,14 +65,14 @@ def uneven(processes: int, factor: float) -> RatioEstimate:
 
 def test_calls_that_are_slow_now_and_then_make_a_series_slower_on_average() -> None:
     finding = replace(Finding(ONE), seconds={"base": 1e-3, "head": 1e-3})
-    found = conclude(finding, uneven(enough(), 11.0), 20)
+    found = with_verdict(finding, uneven(enough(), 11.0), 20)
     assert found.slower
     assert found.average
     assert found.ratio.median == pytest.approx(2.0, rel=0.05)
-    few = conclude(finding, uneven(4, 11.0), 20)
+    few = with_verdict(finding, uneven(4, 11.0), 20)
     assert few.judgement.undecided
     assert not settled(uneven(4, 11.0), 20, enough() - 4)
-    usual = conclude(finding, uneven(enough(), 1.0), 20)
+    usual = with_verdict(finding, uneven(enough(), 1.0), 20)
     assert not usual.average
     assert usual.judgement.verdict is Verdict.UNCHANGED
 
@@ -199,7 +199,7 @@ def test_false_alarm_rate_of_one_series_is_at_most_as_stated() -> None:
         drawn = scale * rng.standard_t(3, (trials, SCREENING.processes + judges(tests, 0.0)))
         for logs in drawn[np.median(drawn, axis=1) > 0]:  # no other can be slower
             single = RatioEstimate(list(logs), [1] * len(logs), [0.0] * len(logs))
-            found += conclude(Finding(ONE, threshold=1e-9), single, tests).slower
+            found += with_verdict(Finding(ONE, threshold=1e-9), single, tests).slower
         assert found <= 4  # 1 is expected at most
 
 
@@ -214,6 +214,6 @@ def test_a_process_that_was_disturbed_counts_less() -> None:
     assert timing.log_ratios[3] < -0.01
     assert timing.errors[3] > 10 * np.median(timing.errors)
     assert timing.log_ratio == pytest.approx(0.01, abs=0.001)
-    assert conclude(Finding(ONE), timing, 30).slower
+    assert with_verdict(Finding(ONE), timing, 30).slower
     timing.own_errors = [0.0] * len(timing.own_errors)
-    assert not conclude(Finding(ONE), timing, 30).slower
+    assert not with_verdict(Finding(ONE), timing, 30).slower

@@ -9,7 +9,7 @@ import pytest
 
 from mlpperf.engine.compare import dry_run as module
 from mlpperf.engine.compare import render
-from mlpperf.engine.compare.dry_run import conclude, ran_in_both
+from mlpperf.engine.compare.dry_run import ran_in_both, with_dry_run
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
@@ -34,7 +34,7 @@ def run(
 
 
 def concluded(about: DryRun, series: Series = A, **planned: Any) -> Finding:
-    return conclude(Finding(series, **planned), about)
+    return with_dry_run(Finding(series, **planned), about)
 
 
 def result(finding: Finding) -> Comparison:
@@ -170,7 +170,7 @@ def confirmed(faked: Faked, *alone: Any) -> tuple[dict[Series, DryRun], frozense
     """The dry runs of a series that failed beside the other version, and which are kept apart."""
     context = faked(*alone)
     findings, runs = {A: Finding(A), B: Finding(B)}, {A: FAILED, B: run(B)}
-    again = module.confirm(context, findings, runs, 1.0)
+    again = module.dry_run_alone(context, findings, runs, 1.0)
     return again, module.needing_own_processes(context, findings, runs, again, {})
 
 
@@ -232,7 +232,7 @@ def test_a_long_call_that_fails_once_has_no_bound(faked: Faked) -> None:
 def test_a_failure_during_timing_is_the_fault_of_the_version_that_fails_alone(
     about: Any, verdict: Verdict
 ) -> None:
-    finding = conclude(Finding(A), run(**about), failed_when_timed="it raised")
+    finding = with_dry_run(Finding(A), run(**about), failed_when_timed="it raised")
     assert finding.judgement.verdict is verdict
 
 
@@ -378,7 +378,7 @@ def test_a_hot_path_that_ends_the_process_of_both_versions_is_unknown(faked: Fak
     alone = [run(HOT, sides=["head"])], [run(HOT, sides=["base"])]
     runs = module.dry_run(faked(["killed"], *alone), [HOT], 1.0)
     assert not module.ran_in_both(runs[HOT])
-    assert result(conclude(Finding(HOT), runs[HOT])).exit_code == 2
+    assert result(with_dry_run(Finding(HOT), runs[HOT])).exit_code == 2
 
 
 def test_each_peak_of_memory_has_processes_of_its_own(faked: Faked) -> None:

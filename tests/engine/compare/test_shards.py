@@ -14,7 +14,7 @@ import pytest
 from mlpperf.engine.compare import budget, decision, render
 from mlpperf.engine.compare import pooled as pooled_module
 from mlpperf.engine.compare.budget import SCREENING, judges
-from mlpperf.engine.compare.decision import conclude
+from mlpperf.engine.compare.decision import with_verdict
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.merging import merged, read_parts
 from mlpperf.engine.compare.pooled import pooled
@@ -41,7 +41,7 @@ def timed(series: Series, log: float, tests: int = 20, error: float = 1e-3) -> F
 def concluded(series: Series, logs: list[float], tests: int) -> Finding:
     estimate = RatioEstimate(logs, [1] * len(logs), [1e-3] * len(logs), [np.zeros(2)], scatter=0.0)
     seconds = {"base": 1e-3, "head": 1e-3}
-    return conclude(Finding(series, seconds=seconds), estimate, tests)
+    return with_verdict(Finding(series, seconds=seconds), estimate, tests)
 
 
 def shard(number: int, changes: dict[Series, float], **about: Any) -> Comparison:

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mlpperf.engine.compare.dry_run import conclude
+from mlpperf.engine.compare.dry_run import with_dry_run
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.pool import pool as module
 from mlpperf.engine.pool import process
@@ -139,7 +139,7 @@ def test_what_is_unknown_of_one_version_is_no_regression(pool: Any) -> None:
     top, does = "import subprocess, sys", "subprocess.run([sys.executable, '-c', ''], env={})"
     (area,), _ = dry_run(pool(does, top), AREA)
     assert set(area.untimed) == {"base", "head"}
-    finding = conclude(Finding(Series.of(AREA, "pytest")), area)
+    finding = with_dry_run(Finding(Series.of(AREA, "pytest")), area)
     assert finding.judgement.verdict is Verdict.NOT_TIMED
 
 

@@ -11,7 +11,7 @@ from mlpperf.engine.history.fields import UNKNOWN
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.parts import NEW_NAMES, Diff, DiffPart, Parts
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.why.causes import Estimate, conclude, versions_of
+from mlpperf.engine.why.causes import Estimate, explanation, versions_of
 from mlpperf.engine.why.experiment import NOTHING, Blocks, log_ratio
 from mlpperf.engine.why.search import PROCESSES, search, steps, units_of
 
@@ -125,7 +125,7 @@ def conclude_with(diff: Diff, cost: Cost, finalists: Sequence[Parts], **noise: f
     for group in groups:
         versions += versions_of(group, diff)
     processes = [machine.process(list(dict.fromkeys(versions))) for _ in range(8)]
-    return conclude(SERIES, diff, groups, processes, 1)
+    return explanation(SERIES, diff, groups, processes, 1)
 
 
 def test_the_effects_of_parts_add_up_and_the_innocent_are_not_blamed() -> None:
@@ -180,7 +180,7 @@ def test_innocent_parts_are_named_as_rarely_as_promised() -> None:
         for group in finalists:
             versions += versions_of(group, machine.diff)
         processes = [machine.process(list(dict.fromkeys(versions))) for _ in range(8)]
-        named += bool(conclude(SERIES, machine.diff, finalists, processes, 1).causes)
+        named += bool(explanation(SERIES, machine.diff, finalists, processes, 1).causes)
     assert named <= 2
 
 

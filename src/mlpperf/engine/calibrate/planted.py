@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import MlpperfError
 from ..compare import SUITE_BUDGET
 from ..pool.pool import Pool
@@ -20,10 +22,49 @@ from ..versions.pair import Pair
 from ..versions.scratch import scratch
 from ..versions.syntax import lines_of
 from ..worker import protocol
-from .loops import LoopTimes
 
 IMPORT = "from itertools import repeat as _mlpperf_repeat"
 LOOP = "for _mlpperf_round in _mlpperf_repeat(None, {loops}): pass"
+
+
+@dataclass(frozen=True)
+class LoopTimes:
+    """Seconds of an empty loop by its rounds, as measured for some numbers of rounds.
+
+    It is no straight line. A loop of some hundred rounds takes a fifth more for each than one of
+    thousands, as the processor does not foresee its end.
+
+    Attributes
+    ----------
+    measured : pairs of rounds, ascending from 0, and seconds.
+    """
+
+    measured: Sequence[tuple[int, float]]
+
+    @property
+    def least(self) -> float:
+        """Seconds of a loop without a round."""
+        return self.measured[0][1]
+
+    def seconds(self, rounds: int) -> float:
+        """Of a loop of these rounds; beyond what was measured, as of the last ones."""
+        (fewer, less), (most, longest) = self.measured[-2:]
+        if rounds > most:
+            return longest + (rounds - most) * (longest - less) / (most - fewer)
+        return float(np.interp(rounds, *self._columns))
+
+    def rounds(self, seconds: float) -> int:
+        """Of a loop that takes so long; none if nothing is as short."""
+        (fewer, less), (most, longest) = self.measured[-2:]
+        if seconds > longest:
+            return round(most + (seconds - longest) * (most - fewer) / (longest - less))
+        rounds, times = self._columns
+        return round(float(np.interp(seconds, times, rounds)))
+
+    @property
+    def _columns(self) -> tuple[Sequence[float], Sequence[float]]:
+        rounds, times = zip(*self.measured, strict=True)
+        return rounds, np.maximum.accumulate(times).tolist()
 
 
 @dataclass(frozen=True)

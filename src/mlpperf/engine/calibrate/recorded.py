@@ -11,6 +11,7 @@ import msgspec
 from ..history.fields import Amount, Count, Number, known
 from ..history.records import Origin
 from ..machine.machine import BUSY
+from ..table import grouped
 from .trials import Trial
 
 
@@ -80,10 +81,7 @@ ABOUT_AS_MANY = 1.1  # at most this many times as many series are those of the s
 
 def grouped_for_display(records: Sequence[CalibrationRecord]) -> list[list[CalibrationRecord]]:
     """The calibrations that are shown as one, without those repeated with another budget."""
-    groups: dict[object, list[CalibrationRecord]] = {}
-    for record in records:
-        groups.setdefault((_about(record), record.budget), []).append(record)
-    listed = list(groups.values())
+    listed = list(grouped(records, lambda record: (_about(record), record.budget)).values())
     return [
         group
         for place, group in enumerate(listed)

@@ -119,7 +119,7 @@ def _at_sources(counts: Counts, sources: Mapping[str, str]) -> Counts:
     return replace(counts, functions=functions)
 
 
-def conclude(finding: Finding, answer: Counted | None, most: float | None) -> Finding:
+def with_counts(finding: Finding, answer: Counted | None, most: float | None) -> Finding:
     """The finding with what was counted; `most` as the `bytecodes` of `Settings`."""
     finding = replace(finding, work_most=most)
     if not answer:

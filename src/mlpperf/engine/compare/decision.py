@@ -18,7 +18,7 @@ from .finding import Finding
 POWER = 0.95  # probability that a slowdown of the detectable size is reported
 
 
-def conclude(
+def with_verdict(
     finding: Finding, estimate: RatioEstimate, series: int, budget: float = BUDGET
 ) -> Finding:
     """A finding with the verdict on its estimate, one of `series` that were screened.

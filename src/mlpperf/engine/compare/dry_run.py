@@ -112,7 +112,7 @@ def comparable(finding: Finding) -> bool:
     return finding.untimed is None
 
 
-def confirm(
+def dry_run_alone(
     context: Context, findings: Mapping[Series, Finding], runs: Runs, longest: float
 ) -> dict[Series, DryRun]:
     """Dry runs, by each version alone, of the series that differ between the versions of a suite.
@@ -121,7 +121,7 @@ def confirm(
     """
     differ = []
     for one, run in runs.items():
-        finding = conclude(findings[one], run)
+        finding = with_dry_run(findings[one], run)
         if one.suite and (finding.wrong or not math.isnan(finding.bound)):
             differ.append(one)
     return dry_run(context, differ, longest, alone=True)
@@ -176,7 +176,7 @@ def loaded_differently(
     return frozenset(s for s in runs if s.suite in shared)
 
 
-def conclude(finding: Finding, run: DryRun, failed_when_timed: str = "") -> Finding:
+def with_dry_run(finding: Finding, run: DryRun, failed_when_timed: str = "") -> Finding:
     """The planned `finding` with what the dry run showed.
 
     `failed_when_timed`: why the series failed in a process that timed it, after which `run` was
@@ -323,7 +323,7 @@ def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Val
             run = run.merged(replace(DryRun(run.series, run.quantity), **failure))
         elif reasons:
             sometimes = True
-    finding = conclude(finding, run)
+    finding = with_dry_run(finding, run)
     if sometimes and not finding.failed:
         return finding  # unknown: a value that is missing now and then may be a regression
     if any(side in run.not_run for side in sides) or not all(answers[side] for side in sides):

@@ -51,20 +51,19 @@ from .budget import (
 )
 from .confirmation import confirm_changes
 from .context import Context
-from .counts import conclude as conclude_counts
-from .counts import count_alone, count_calls
+from .counts import count_alone, count_calls, with_counts
 from .dry_run import (
     NOT_REACHED,
     bounds_of_long_calls,
     comparable,
-    conclude,
-    confirm,
     dry_run,
+    dry_run_alone,
     loaded_differently,
     measure_values,
     needing_own_processes,
     no_longer_run,
     ran_in_both,
+    with_dry_run,
 )
 from .finding import Finding
 from .gate import needed
@@ -174,11 +173,11 @@ def _steps(
         context.progress("which benchmarks run changed code?")
         touched = wait_for_touched()
     reasons = touched.reasons
-    confirmed = confirm(context, planned.findings, runs, longest)
+    confirmed = dry_run_alone(context, planned.findings, runs, longest)
     apart = needing_own_processes(context, planned.findings, runs, confirmed, planned.registered)
     runs = {**runs, **confirmed}
     findings = dict(planned.findings)
-    findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
+    findings |= {series: with_dry_run(findings[series], run) for series, run in runs.items()}
     late = {series for series in planned.series if series not in runs}
     findings |= {s: replace(findings[s], untimed=findings[s].untimed or NOT_REACHED) for s in late}
     findings |= measure_values(context, planned.findings, runs, time.monotonic() + allowed)
@@ -203,7 +202,7 @@ def _steps(
     counted, apart = {**counted, **influenced}, apart | influenced.keys()
     most = context.pair.settings.bytecodes
     findings |= {
-        series: conclude_counts(findings[series], counted.get(series), most) for series in countable
+        series: with_counts(findings[series], counted.get(series), most) for series in countable
     }
     findings |= judge_memory(context, findings)
     marked: Mapping[Series, MarkedTimes] = {}

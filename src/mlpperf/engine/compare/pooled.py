@@ -28,7 +28,7 @@ SHARE = 0.5
 def pooled(findings: Sequence[Finding], tests: int) -> Finding:
     """The finding that follows from those of several runs, at least one.
 
-    `tests`: series that share the false-alarm rate, as `decision.conclude` has it.
+    `tests`: series that share the false-alarm rate, as `decision.with_verdict` has it.
     """
     if len(findings) == 1:
         return findings[0]

@@ -31,9 +31,8 @@ from .budget import (
     suspects,
 )
 from .context import SIDES, Context
-from .decision import conclude, settled
-from .dry_run import conclude as conclude_dry_run
-from .dry_run import dry_run, ran_in_both
+from .decision import settled, with_verdict
+from .dry_run import dry_run, ran_in_both, with_dry_run
 from .finding import Finding
 from .marks import ChangedFunctions, MarkedTimes
 
@@ -78,7 +77,7 @@ class Timing:
 
     def _concluded(self, series: Series) -> Finding:
         estimate = self.samplings[series].estimate
-        finding = conclude(self.findings[series], estimate, self.tests, self.budget)
+        finding = with_verdict(self.findings[series], estimate, self.tests, self.budget)
         known, marked = finding.changed_functions, self.marked.get(series)
         if not (known and marked):
             return finding
@@ -298,7 +297,7 @@ def _failed(context: Context, timing: Timing, failures: Mapping[Series, str]) ->
             apart.add(series)
         else:
             finding, why = timing.findings[series], of_suites[series]
-            findings[series] = conclude_dry_run(finding, run, failed_when_timed=why)
+            findings[series] = with_dry_run(finding, run, failed_when_timed=why)
     return replace(timing.updated(findings), apart=timing.apart | apart)
 
 

@@ -25,7 +25,9 @@ def listing(changes: Sequence[Change], history: History) -> RenderableType:
     """Changes, newest first: by commit, and within it by machine and source."""
     lines = []
     for _, same in groupby(changes, key=lambda change: change.commit):
-        lines += [_line(change, history) for change in sorted(same, key=lambda c: place(c.curve))]
+        lines += [
+            _line(change, history) for change in sorted(same, key=lambda c: setting_of(c.curve))
+        ]
     columns = ("", "last before", "change", "95 % interval")
     return Group(
         Lines(f"{count(len(changes), 'change')}, newest first", "plain", columns, lines), ""
@@ -40,7 +42,7 @@ def _line(change: Change, history: History) -> Line:
     cells = (change.how, last, by_percent(ratio.median), ratio.between)
     subject = history.subjects.get(change.commit, "")
     commit = f"{change.commit[:SHORT]}  {change.date:%Y-%m-%d}  {subject}".rstrip()
-    above = (commit, place(curve))
+    above = (commit, setting_of(curve))
     return Line(curve.path, f"{name}{what}", cells, ratio, kind=change.tone, above=above)
 
 
@@ -112,7 +114,7 @@ def as_csv(history: History, levels: Mapping[str, Any] | None = None) -> str:
     return out.getvalue()
 
 
-def place(curve: Curve) -> str:
+def setting_of(curve: Curve) -> str:
     """Source, machine, device, threads and software, in words."""
     threads = "" if curve.threads is None else count(curve.threads, "thread")
     known = (curve.device, threads, curve.software)

@@ -72,10 +72,7 @@ class Hunt:
 
     def next_pair(self) -> Pair | None:
         """The pair to compare next; None if everything is known, or cannot be known."""
-        for series in self.series:
-            if pair := self._next_of(series):
-                return pair
-        return None
+        return next(filter(None, map(self._next_of, self.series)), None)
 
     def steps(self, series: Series) -> tuple[Step, ...]:
         """The steps of a series, as far as they are known."""

@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from ...agreement import Proof
 from ..machine.doctor import Check
 from ..statistics.verdicts import Verdict
-from ..table import Badge, Cell, Table
+from ..table import Badge, Cell, Table, grouped
 from ..words import count, seconds, times
 from .result import Result
 
@@ -24,11 +24,9 @@ def proofs(rows: Sequence[tuple[str, str, str, Proof | str]], title: str = "") -
     The longest preparation is shown: the one that compiles. `rows` have path, variant, case and a
     proof, or the reason why there is none.
     """
-    grouped: dict[tuple[str, str], dict[str, Proof | str]] = {}
-    for path, variant, case, outcome in rows:
-        grouped.setdefault((path, variant), {})[case] = outcome
     cells: list[Sequence[Cell]] = []
-    for (path, variant), outcomes in grouped.items():
+    for (path, variant), here in grouped(rows, lambda row: row[:2]).items():
+        outcomes = {case: outcome for *_, case, outcome in here}
         proven = {case: o for case, o in outcomes.items() if isinstance(o, Proof)}
         wrong = [case for case in outcomes if case not in proven]
         worst = max(

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..compare import ComparisonRecord, SeriesDetails
 from ..history.curves import MEMORY
-from ..history.listing import place as place_of
+from ..history.listing import setting_of
 from ..levels.edges import EVERY
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels, Link, grown_between, wrong_at
@@ -240,7 +240,7 @@ def _from_seconds(material: Material) -> Iterator[Event]:
             Badge(change.how, change.tone),
             change.ratio,
             "" if curve.quantity in ("seconds", *MEMORY) else curve.quantity,
-            plain(place_of(curve)),
+            plain(setting_of(curve)),
             net[curve],
             change.tone == "bad" and net[curve] > 1 + SCATTER,
         )

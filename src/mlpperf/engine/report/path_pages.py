@@ -14,7 +14,7 @@ from markupsafe import Markup
 from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Floats, Points
-from ..history.listing import place
+from ..history.listing import setting_of
 from ..history.races import RaceRecord
 from ..history.records import Fields, Place, finite
 from ..race.result import Result
@@ -150,7 +150,7 @@ def _curves(site: Draft, name: str, curves: Sequence[Points], changes: Sequence[
         about = points.curve
         version = f"; version {about.version}" if about.version else ""
         curve: Fields = {
-            "place": plain(place(about) + version),
+            "place": plain(setting_of(about) + version),
             "source": about.source,
             "machine": plain(about.machine),
             "variant": plain(about.variant),

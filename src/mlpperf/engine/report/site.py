@@ -88,9 +88,7 @@ def navigation(planned: Sequence[Planned], pages: Mapping[str, Page]) -> dict[st
 def _owned(out: Path) -> set[str]:
     """The files of the site that is in `out`."""
     try:
-        if not out.exists():
-            return set()
-        if not any(out.iterdir()):
+        if not out.exists() or not any(out.iterdir()):
             return set()
         names = json.loads((out / MANIFEST).read_text("utf-8"))
         inside = out.resolve()

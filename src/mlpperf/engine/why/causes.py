@@ -112,7 +112,7 @@ def effect_of(group: Parts, diff: Diff, blocks: Blocks) -> tuple[Logs, Logs, Log
     return mean, alone, last
 
 
-def conclude(
+def explanation(
     series: Series, diff: Diff, groups: Sequence[Parts], processes: Sequence[Blocks], tests: int
 ) -> Explanation:
     """The explanation of a series by the `processes` that timed it, one of `tests` series."""

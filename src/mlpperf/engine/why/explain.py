@@ -22,7 +22,7 @@ from ..versions.scratch import scratch
 from ..words import count
 from ..worker.protocol import DryRun, Places
 from . import search
-from .causes import Causes, conclude, versions_of
+from .causes import Causes, explanation, versions_of
 from .experiment import NOTHING, Blocks, Experiment
 from .samples import sampled
 
@@ -203,7 +203,7 @@ class _Study:
             groups_timed = self._groups(finalists)
         every = _by_series(iter(processes))
         return [
-            conclude(series, self._diff, groups_timed, every[series], len(every))
+            explanation(series, self._diff, groups_timed, every[series], len(every))
             for series in self._runs
             if series in every
         ]
