@@ -46,7 +46,7 @@ def main(of_race: Sequence[str] = ()) -> int:
             code = subprocess.run(command, check=False).returncode
         if code:
             return code
-    rungs = [r for r in read_records(records_folder(), RungRecord) if isinstance(r, RungRecord)]
+    rungs = [*read_records(records_folder(), RungRecord, [])]
     newest = [r for r in rungs if r.time == rungs[-1].time]
     print(f"\n── Done in {time.monotonic() - start:.0f} s")
     print(f"Proven: {printed.getvalue().strip().splitlines()[-1]}")

@@ -35,6 +35,15 @@ from .work import Work
 
 SIZE_MOST = 64 << 20  # bytes of a file; a suite of 10,000 benchmarks makes a tenth of it
 Unbounded = Annotated[float, msgspec.Meta(ge=0)]
+# Verdicts on series that were not timed, and why one is undecided for all that.
+UNTIMED = (
+    *(Verdict.NEW, Verdict.GONE, Verdict.NOT_COMPARABLE),
+    *(Verdict.MEASURED, Verdict.SKIPPED, Verdict.NOT_TIMED),
+)
+UNTIMED_REASONS = (
+    *(Reason.NOT_REACHED, Reason.LONG_CALLS, Reason.LONG_LOADING),
+    *(Reason.NOT_CONFIRMED, Reason.DIFFERS),
+)
 
 
 class Memory(msgspec.Struct, forbid_unknown_fields=True):
@@ -220,10 +229,9 @@ def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
         raise MlpperfError(f"{folder} has no comparison{about}: run `mlpperf compare BASE`.")
     result, whole = decoded(last, "The recorded comparison")
     causes: list[str] = whole.causes.verdict if whole.causes else []
-    for record in [] if causes else read_records(folder, CausesRecord):
+    for record in [] if causes else read_records(folder, CausesRecord, []):
         if (
-            isinstance(record, CausesRecord)
-            and code_of(record) == code_of(whole)
+            code_of(record) == code_of(whole)
             and record.time >= whole.time
             and record.about_only(result.findings)
         ):
@@ -293,20 +301,7 @@ def _finding(one: WholeSeries) -> Finding:
 
 def _untimed(words: str) -> Judgement | None:
     """Why a series was not timed, from the words of its verdict; None if these are of its times."""
-    for verdict in (
-        Verdict.NEW,
-        Verdict.GONE,
-        Verdict.NOT_COMPARABLE,
-        Verdict.MEASURED,
-        Verdict.SKIPPED,
-        Verdict.NOT_TIMED,
-    ):
-        if words == verdict.value:
-            return Judgement(verdict)
-        if words.startswith(f"{verdict.value}, because "):
-            return Judgement(verdict, because=words.removeprefix(f"{verdict.value}, because "))
-    whole = (Reason.NOT_REACHED, Reason.LONG_CALLS, Reason.LONG_LOADING)
-    for reason in (*whole, Reason.NOT_CONFIRMED, Reason.DIFFERS):
-        if words == f"{Verdict.UNDECIDED.value}: {reason.value}":
-            return Judgement(Verdict.UNDECIDED, reason=reason)
-    return None
+    because = words.partition(", because ")[2]
+    untimed = [Judgement(verdict, because=because) for verdict in UNTIMED]
+    untimed += [Judgement(Verdict.UNDECIDED, reason=reason) for reason in UNTIMED_REASONS]
+    return next((one for one in untimed if str(one) == words), None)

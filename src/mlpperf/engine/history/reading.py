@@ -18,12 +18,16 @@ AnyRecord = TypeVar("AnyRecord", bound=Origin)
 Line = TypeVar("Line")
 
 
-def read_records(folder: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord | str]:
-    """The records of a kind in `folder`, and a sentence for each line that cannot be read.
+def read_records(folder: Path, kind: type[AnyRecord], unreadable: list[str]) -> Iterator[AnyRecord]:
+    """The records of a kind in `folder`; `unreadable` gets a sentence for each other line.
 
     One line at a time, because the records of years need not fit into memory together.
     """
-    return each_line(folder / f"{kind.FILE}.jsonl", msgspec.json.Decoder(kind).decode)
+    for record in each_line(folder / f"{kind.FILE}.jsonl", msgspec.json.Decoder(kind).decode):
+        if isinstance(record, str):
+            unreadable.append(record)
+        else:
+            yield record
 
 
 def each_line(file: Path, decode: Callable[[bytes], Line]) -> Iterator[Line | str]:

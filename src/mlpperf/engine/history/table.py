@@ -292,12 +292,9 @@ def _rows(
     """The rows of all sources; a sentence for what cannot be read is appended to `unreadable`."""
     if records is not None:
         _there([*records.glob("races.jsonl")], "races", records, "`mlpperf race`")
-        for race in read_records(records, RaceRecord):
-            if isinstance(race, str):
-                unreadable.append(race)
-            else:
-                seen(race)
-                yield from rows_of_race(race)
+        for race in read_records(records, RaceRecord, unreadable):
+            seen(race)
+            yield from rows_of_race(race)
     if asv is not None:
         files = [file for file in asv.glob("*/*.json") if file.name != "machine.json"]
         benchmarks = benchmarks_of_asv(asv, unreadable) if files else {}

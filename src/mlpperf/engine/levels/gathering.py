@@ -112,11 +112,6 @@ class Levels:
         """Which commits changed every series, and by how much."""
         return fit_all(self.networks)
 
-    def measuring(self, series: Series) -> list[Link]:
-        """The comparisons that measured a series."""
-        network, links = self._edges[series]
-        return [self.links[i] for i in links[network.measured]]
-
     def contradictions(self) -> dict[str, tuple[int, int]]:
         """For each host, the number of its edges that contradict others, and of all its edges."""
         hosts = list(dict.fromkeys(link.record.machine.host for link in self.links))

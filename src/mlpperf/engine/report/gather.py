@@ -115,13 +115,13 @@ def gather(
         material.unreadable += read.unreadable
         material.races = list(newest.values())
     if records:
-        material.calibrations = _read(records, CalibrationRecord, material.unreadable)
+        material.calibrations = [*read_records(records, CalibrationRecord, material.unreadable)]
         material.comparisons, unreadable = comparisons(records)
         material.unreadable += unreadable
-        causes = _read(records, CausesRecord, material.unreadable)
+        causes = [*read_records(records, CausesRecord, material.unreadable)]
         material.causes = _explained(material.comparisons, causes)
         for kind in kinds:
-            material.others[kind] = _read(records, kind, material.unreadable)
+            material.others[kind] = [*read_records(records, kind, material.unreadable)]
     material.levels = levels_here(material.comparisons)
     if records:
         lines = {one.outcomes.line for one in chosen(material.comparisons, material.levels)}
@@ -159,16 +159,6 @@ def _explained(
             same = sorted(before, key=lambda record: record.time)[-1:]
         explained |= {addresses.comparison(record): one for record in same}
     return explained
-
-
-def _read(folder: Path, kind: type[AnyRecord], unreadable: list[str]) -> list[AnyRecord]:
-    records = []
-    for record in read_records(folder, kind):
-        if isinstance(record, str):
-            unreadable.append(record)
-        else:
-            records.append(record)
-    return records
 
 
 def changed_something(record: ComparisonRecord) -> bool:
