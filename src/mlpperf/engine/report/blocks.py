@@ -50,6 +50,14 @@ class Html:
 
 
 @dataclass(frozen=True)
+class Files:
+    """Links to the files with `what` is on the page; `name` is theirs, without the ending."""
+
+    what: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Plot:
     """A figure of Plotly, and its description in words."""
 
@@ -140,7 +148,21 @@ class Map:
     choices: Mapping[str, Sequence[str]]
 
 
-Block = Table | Forest | Prose | Html | Plot | Code | Curves | Filters | Commits | Facts | Log | Map
+Block = (
+    Table
+    | Forest
+    | Prose
+    | Html
+    | Files
+    | Plot
+    | Code
+    | Curves
+    | Filters
+    | Commits
+    | Facts
+    | Log
+    | Map
+)
 
 
 @dataclass(frozen=True)

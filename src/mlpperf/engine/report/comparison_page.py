@@ -77,8 +77,7 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
         if len(rows) > ROWS_MOST:
             title += f"; the first {ROWS_MOST:,} are shown, the files below have all"
         blocks.append(Forest(rows[:ROWS_MOST], title, name="changes"))
-        links = Markup('<p class="quiet">These rows as {}.</p>')
-        blocks.append(Prose(links.format(site.keep(name, record.series))))
+        blocks.append(site.keep(name, record.series))
         blocks.append(Prose(HOW_TO_READ, quiet=True))
     else:
         blocks.append(Prose(_nothing(record, len(left_out))))

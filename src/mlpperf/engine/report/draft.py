@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
-from markupsafe import Markup
 
 from ...hotpath import HotPath
 from ..history.changes import Change
@@ -23,7 +22,7 @@ from ..suites.series import Series
 from ..table import Anchor, Badge, Cell, Table, grouped
 from ..words import SHORT, by_percent, count, plain
 from . import addresses
-from .blocks import Page, Prose, Section, sparkline
+from .blocks import Files, Page, Prose, Section, sparkline
 from .events import Event, events_of
 from .gather import Material, where_from
 from .knowledge import Lack, lacks
@@ -123,8 +122,8 @@ class Draft:
         self.keep(name, table.records)
         return replace(table, data=name)
 
-    def keep(self, name: str, records: Sequence[Any]) -> Markup:
-        """Write `records` to JSON and CSV files called `name`; links to them from the top."""
+    def keep(self, name: str, records: Sequence[Any], what: str = "These rows") -> Files:
+        """Write `records` to JSON and CSV files called `name`; links to them."""
         lines = [msgspec.json.encode(record) for record in records]  # NaN becomes null
         self.data[f"data/{name}.json"] = b"[\n%b\n]\n" % b",\n".join(lines)
         cells = [_flattened(msgspec.json.decode(line)) for line in lines]
@@ -134,8 +133,7 @@ class Draft:
         writer.writeheader()
         writer.writerows(cells)
         self.data[f"data/{name}.csv"] = out.getvalue().encode("utf-8", "backslashreplace")
-        link = Markup('<a href="data/{0}.{1}">{2}</a> or <a href="data/{0}.{3}">{4}</a>')
-        return link.format(name, "json", "JSON", "csv", "CSV")
+        return Files(what, name)
 
     def address(self, file: str) -> str:
         """The address of a page; empty if there is no such page."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from markupsafe import Markup
-
 from ..history.changes import ALARMS, FEWEST
 from ..levels.show import notes
 from ..table import Cell, Table
@@ -78,8 +76,8 @@ def _map(site: Draft) -> Section:
         "the time of a call relative to the first commit; a mark is a commit that changed it. "
         "Where a row is empty, the benchmark was not measured."
     )
-    links = Markup("<p>All benchmarks as {}.</p>").format(site.keep("series", rows))
-    return Section("All benchmarks", [Prose(text), drawn, Prose(links)])
+    files = site.keep("series", rows, "All benchmarks")
+    return Section("All benchmarks", [Prose(text), drawn, files])
 
 
 def _not_known(site: Draft) -> list[Section]:
@@ -114,8 +112,7 @@ def _basis(site: Draft) -> Section:
             )
         )
     if site.events:
-        links = site.keep("changes", list(map(_record, site.events)))
-        blocks.append(Prose(Markup("<p>All changes as {}.</p>").format(links)))
+        blocks.append(site.keep("changes", list(map(_record, site.events)), "All changes"))
     return Section("How it was judged", blocks or [none_yet("`mlpperf compare BASE`")])
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from ...hotpath import HotPath
 from ..history.changes import Change
@@ -129,8 +128,8 @@ def _path_history(site: Draft, name: str, curves: Sequence[Points]) -> Section:
     events = [event for event in site.events if event.series.path == name]
     title = f"Changes of {name}, newest first"
     blocks.append(changed(site, events, title, dated=True) if events else Prose(NO_CHANGE))
-    numbers = site.keep(file, [number for points in curves for number in _numbers(points)])
-    blocks.append(Prose(Markup("The curves as {}.").format(numbers)))
+    numbers = [number for points in curves for number in _numbers(points)]
+    blocks.append(site.keep(file, numbers, "The curves"))
     return Section("History", blocks)
 
 
