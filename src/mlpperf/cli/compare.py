@@ -8,18 +8,7 @@ from typing import Annotated
 import typer
 
 from ..devices import Setting, gpu_fact, use
-from ..engine.options import (
-    Device,
-    Formats,
-    Python,
-    Records,
-    SeriesPatterns,
-    Suites,
-    Threads,
-    Verbose,
-    With,
-    revisions,
-)
+from ..engine import options
 from ..engine.words import percentage
 from ..errors import MlpperfError
 from . import extensions
@@ -36,7 +25,7 @@ def compare(
             help="What to compare with: a commit, such as main; a release, such as 'numpy==2.2.0'; "
             "or a wheel (default, if only environments differ: the working tree).",
             show_default=False,
-            autocompletion=revisions,
+            autocompletion=options.revisions,
         ),
     ] = None,
     head: Annotated[
@@ -44,11 +33,11 @@ def compare(
         typer.Argument(
             metavar="HEAD",
             help="Commit, release or wheel to judge (default: the working tree).",
-            autocompletion=revisions,
+            autocompletion=options.revisions,
         ),
     ] = None,
-    series: SeriesPatterns = None,
-    suite: Suites = None,
+    series: options.SeriesPatterns = None,
+    suite: options.Suites = None,
     benchmarks: Annotated[
         str | None, typer.Option(help="Commit whose suites time both versions (default: HEAD).")
     ] = None,
@@ -59,8 +48,8 @@ def compare(
         float | None,
         typer.Option(help="Seconds of timing (default: 130 for hot paths; 155 to 300 for suites)."),
     ] = None,
-    python: Python = None,
-    with_: With = None,
+    python: options.Python = None,
+    with_: options.With = None,
     base_with: Annotated[
         list[str] | None,
         typer.Option(help="Package for BASE only, such as 'numpy==2.2.0'; repeatable."),
@@ -105,11 +94,11 @@ def compare(
             help="Name the functions that made it slower (default: if enough budget is left).",
         ),
     ] = None,
-    device: Device = None,
-    threads: Threads = None,
-    verbose: Verbose = False,
-    format: Formats = "text",
-    records: Records = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    verbose: options.Verbose = False,
+    format: options.Formats = "text",
+    records: options.Records = None,
 ) -> None:
     """Compare the speed of HEAD and BASE: 0 no regression, 1 regression, 2 not measured.
 
@@ -162,9 +151,9 @@ def merge(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder with the results of all shards.")
     ],
-    verbose: Verbose = False,
-    format: Formats = "text",
-    records: Records = None,
+    verbose: options.Verbose = False,
+    format: options.Formats = "text",
+    records: options.Records = None,
 ) -> None:
     """Merge the shards of a comparison: 0 no regression, 1 regression, 2 not measured.
 

@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.options import (
-    BySeries,
-    Python,
-    Records,
-    SeriesPatterns,
-    Slower,
-    Suites,
-    With,
-    one_series,
-    revisions,
-)
+from ..engine import options
 from ..errors import MlpperfError
 from . import extensions
 
@@ -35,8 +25,8 @@ def backfill(
         str | None, typer.Option(help="Only commits since a date: 2026-10-01 or '2 weeks'.")
     ] = None,
     every: Annotated[int, typer.Option(help="Only every N-th commit, and tagged ones.")] = 1,
-    series: SeriesPatterns = None,
-    suite: Suites = None,
+    series: options.SeriesPatterns = None,
+    suite: options.Suites = None,
     budget: Annotated[
         float | None,
         typer.Option(help="Seconds of timing for each comparison (default: as `compare`)."),
@@ -47,9 +37,9 @@ def backfill(
     again: Annotated[
         bool, typer.Option("--again", help="Retry comparisons that failed before.")
     ] = False,
-    python: Python = None,
-    with_: With = None,
-    records: Records = None,
+    python: options.Python = None,
+    with_: options.With = None,
+    records: options.Records = None,
 ) -> None:
     """Compare the commits of a branch with each other until the effect of each is known.
 
@@ -72,8 +62,8 @@ def backfill(
         raise MlpperfError(f"--minutes takes a number from 0 on, not {minutes:g}.")
     recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(commits, since).thinned(every)
-    options = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": budget}
-    request = _request(lineage, series=series or (), **options)
+    asked = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": budget}
+    request = _request(lineage, series=series or (), **asked)
     plan = Plan(gathered(recording.file.parent, lineage), request.selected, again)
     console = terminal.console()
     end = None if minutes is None else time.monotonic() + 60 * minutes
@@ -90,18 +80,18 @@ def backfill(
 
 
 def bisect(
-    name: Slower = None,
-    series: BySeries = None,
+    name: options.Slower = None,
+    series: options.BySeries = None,
     good: Annotated[
         str,
         typer.Option(
             help="Commit before the slowdown, such as a tag.",
             show_default=False,
-            autocompletion=revisions,
+            autocompletion=options.revisions,
         ),
     ] = "",
     bad: Annotated[
-        str, typer.Option(help="Commit after the slowdown.", autocompletion=revisions)
+        str, typer.Option(help="Commit after the slowdown.", autocompletion=options.revisions)
     ] = "HEAD",
     confidence: Annotated[
         str, typer.Option(help="Confidence that the named commit is the right one.")
@@ -110,10 +100,10 @@ def bisect(
         float | None,
         typer.Option(help="Seconds of timing for each comparison (default: 25 for one series)."),
     ] = None,
-    suite: Suites = None,
-    python: Python = None,
-    with_: With = None,
-    records: Records = None,
+    suite: options.Suites = None,
+    python: options.Python = None,
+    with_: options.With = None,
+    records: options.Records = None,
 ) -> None:
     """Find the commit that made a benchmark slower.
 
@@ -133,15 +123,15 @@ def bisect(
 
     if not good:
         raise MlpperfError("--good names a commit before it was slower, such as a tag.")
-    wanted, share = one_series(name, series), percentage(confidence, "--confidence")
+    wanted, share = options.one_series(name, series), percentage(confidence, "--confidence")
     if not 0.5 <= share < 1:
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")
     recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(f"{good}..{bad}")
     plan = Plan(gathered(recording.file.parent, lineage))
     seconds = budget if budget is not None or wanted is None else SECONDS_OF_ONE
-    options = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": seconds}
-    request = _request(lineage, series=[wanted] if wanted else (), **options)
+    asked = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": seconds}
+    request = _request(lineage, series=[wanted] if wanted else (), **asked)
     console = terminal.console()
     with terminal.activity() as progress:
 
@@ -162,12 +152,12 @@ def bisect(
         console.print(sentence, soft_wrap=True)
 
 
-def _request(lineage: Lineage, **options: Any) -> Request:
+def _request(lineage: Lineage, **asked: Any) -> Request:
     """What is asked of each comparison: the newest commit's suites for all of them."""
     from ..engine.compare import Request
 
     first, last = lineage[0].hash, lineage[-1].hash
-    return Request(first, last, benchmarks=last, usual=extensions.hot_paths(), **options)
+    return Request(first, last, benchmarks=last, usual=extensions.hot_paths(), **asked)
 
 
 def _lineage(commits: str | None, since: str | None = None) -> Lineage:

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.options import (
-    BySeries,
-    Formats,
-    Python,
-    Records,
-    Slower,
-    Suites,
-    With,
-    one_series,
-    revisions,
-)
+from ..engine import options
 from ..errors import MlpperfError
 from . import extensions
 from .command_given import command_given
@@ -32,28 +22,28 @@ if TYPE_CHECKING:
 
 def why(
     context: typer.Context,
-    name: Slower = None,
-    series: BySeries = None,
+    name: options.Slower = None,
+    series: options.BySeries = None,
     base: Annotated[
         str | None,
         typer.Option(
             help="Commit before the change (default: that of the last comparison with a change).",
-            autocompletion=revisions,
+            autocompletion=options.revisions,
         ),
     ] = None,
     head: Annotated[
         str | None,
         typer.Option(
             help="Commit after the change (default: the working tree, or that of the comparison).",
-            autocompletion=revisions,
+            autocompletion=options.revisions,
         ),
     ] = None,
     budget: Annotated[float | None, typer.Option(help="Seconds of timing (default: 60).")] = None,
-    suite: Suites = None,
-    python: Python = None,
-    with_: With = None,
-    format: Formats = "text",
-    records: Records = None,
+    suite: options.Suites = None,
+    python: options.Python = None,
+    with_: options.With = None,
+    format: options.Formats = "text",
+    records: options.Records = None,
 ) -> None:
     """Show which functions made a benchmark slower: 0 explained, 2 not explained.
 
@@ -69,25 +59,25 @@ def why(
 
     if head is not None and base is None:
         raise MlpperfError("--head needs --base, the commit before the change.")
-    words, wanted = command_given(context, suite), one_series(name, series)
+    words, wanted = command_given(context, suite), options.one_series(name, series)
     if words and wanted:
         raise MlpperfError("A benchmark and a command after -- exclude each other.")
-    options: dict[str, Any] = {"kinds": suite or (), "python": python, "extra": with_ or ()}
-    options |= {"usual": extensions.hot_paths(), "command": words}
+    asked: dict[str, Any] = {"kinds": suite or (), "python": python, "extra": with_ or ()}
+    asked |= {"usual": extensions.hot_paths(), "command": words}
     recording = Recording("causes", "causes", records)
     if base is None:
         record, changed = latest(recording.file.parent, shlex.join(words) or wanted)
-        options["command"] = words or _recorded_command(record, changed)
+        asked["command"] = words or _recorded_command(record, changed)
         commits = record.commits["base"] or record.base, record.commits["head"]
     else:
         named = [wanted] if wanted else ()
-        request = Request(base, head, series=named, exact=False, **options)
+        request = Request(base, head, series=named, exact=False, **asked)
         before = Recording("comparison", "comparisons", records)
         result = compared(request, before)
         if before.lost:
             raise before.lost
         commits, changed = (result.commits["base"] or base, head), changed_series(result)
-    causes = causes_of(Request(*commits, **options), changed, budget)
+    causes = causes_of(Request(*commits, **asked), changed, budget)
     recording.add(record_of(causes))
     if format == "json":
         typer.echo(json_text(recording.written[-1]))

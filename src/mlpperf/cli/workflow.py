@@ -88,11 +88,9 @@ def generated(
     }
     if ci == "gitlab":
         values["TOOLS"] = "uv " if has_lock else ""
-        install = (
-            f"uv sync --locked {_for_uv(packages)}"
-            if has_lock
-            else f"python -m pip install {_for_pip(packages, needs)}"
-        )
+        install = f"python -m pip install {_for_pip(packages, needs)}"
+        if has_lock:
+            install = f"uv sync --locked {_for_uv(packages)}"
         values["FOLDER"] = shlex.quote(below.as_posix())
         files = {
             Path(".gitlab", f"{name}.yml"): _text("gitlab").replace(

@@ -62,11 +62,7 @@ def verdict(result: Comparison) -> str:
         ([f for f in worse if f.work_rose], "executes more bytecodes", "execute more bytecodes"),
         ([f for f in worse if f.risen], "reports a higher value", "report higher values"),
     )
-    clauses = [
-        f"{_which(some)} {one if _are(some) == 'is' else many}{_worst(some)}"
-        for some, one, many in kinds
-        if some
-    ]
+    clauses = [f"{_clause(some, one, many)}{_worst(some)}" for some, one, many in kinds if some]
     exceeded = result.budgets(Kept.EXCEEDED)
     if clauses or exceeded:
         what = "Regression" if clauses else "Budget exceeded"
@@ -84,15 +80,11 @@ def verdict(result: Comparison) -> str:
     but = f"; {len(undecided)} of {len(every)} {are} undecided" if undecided else ""
     but += "".join(f"; {clause}" for clause in _unconfirmed(result))
     if not every and result.skipped:
-        verdicts = [f.judgement.verdict for f in result.findings.values()]
-        left = (
-            f"; {suites:,} skipped by the suite"
-            if (suites := verdicts.count(Verdict.SKIPPED))
-            else ""
-        )
+        by_suite = [f for f in result.findings.values() if f.judgement.verdict is Verdict.SKIPPED]
+        left = f"; {len(by_suite):,} skipped by the suite" if by_suite else ""
         return f"No regression at {result.head}: no benchmark runs changed code{left}."
     faster = [f for f in result.findings.values() if f.faster]
-    gain = f"; {_which(faster)} {_are(faster)} faster" if faster else ""
+    gain = f"; {_clause(faster, 'is faster', 'are faster')}" if faster else ""
     return f"No regression at {result.head} against {result.base}{gain}{_allowed(result)}{but}."
 
 
@@ -129,16 +121,15 @@ def policy(result: Comparison) -> list[str]:
     return [*changed, *refusals(result.policy, result.findings.values())]
 
 
-def _which(findings: Sequence[Finding]) -> str:
-    """The names of series, or of their functions if these are few; else how many they are."""
+def _clause(findings: Sequence[Finding], one: str, many: str) -> str:
+    """What `one` function or `many` do: their names if these are few, else how many they are."""
+    functions = list(dict.fromkeys(f.series.function for f in findings))
+    who = " and ".join(functions)
+    if len(functions) > NAMES_MOST:
+        who = f"{len(findings):,} benchmarks"
     if len(findings) == 1:
-        return findings[0].series.name
-    names = list(dict.fromkeys(f.series.function for f in findings))
-    return " and ".join(names) if len(names) <= NAMES_MOST else f"{len(findings):,} benchmarks"
-
-
-def _are(findings: Sequence[Finding]) -> str:
-    return "is" if len({f.series.function for f in findings}) == 1 else "are"
+        who = findings[0].series.name
+    return f"{who} {one if len(functions) == 1 else many}"
 
 
 def _worst(findings: Sequence[Finding]) -> str:
@@ -199,13 +190,9 @@ def changed_functions(finding: Finding) -> str:
     Only where that is finer than the interval of the whole call, or missing.
     """
     known, judgement = finding.changed_functions, finding.judgement
-    if not known or known.not_timed:
-        return (
-            f"changed functions not timed: {known.not_timed}"
-            if known and (judgement.undecided and finding.processes)
-            else ""
-        )
-    if finding.average:
+    if known and known.not_timed and judgement.undecided and finding.processes:
+        return f"changed functions not timed: {known.not_timed}"
+    if not known or known.not_timed or finding.average:
         return ""
     own, whole = known.interval, finding.ratio
     if judgement.by_functions:

@@ -127,16 +127,10 @@ def notes(levels: Levels) -> list[str]:
     gaps = {series: [g for g in fit.gaps if g <= levels.newest] for series, fit in all_fits.items()}
     if unlinked := {series: places for series, places in gaps.items() if places}:
         number = len(set().union(*unlinked.values()))
-        are = (
-            "1 commit is not linked to its parent"
-            if number == 1
-            else (f"{number:,} commits are not linked to their parents")
-        )
-        of = (
-            "any series"
-            if len(unlinked) == len(all_fits)
-            else some([s.name for s in unlinked], NAMED_MOST)
-        )
+        are = f"{number:,} commits are not linked to their parents"
+        are = "1 commit is not linked to its parent" if number == 1 else are
+        names = some([series.name for series in unlinked], NAMED_MOST)
+        of = "any series" if len(unlinked) == len(all_fits) else names
         sentences.append(
             f"{are} (for {of}). Run `mlpperf backfill`, or raise --budget for slow benchmarks."
         )

@@ -255,11 +255,8 @@ def _trees(record: ComparisonRecord) -> list[str]:
 
 
 def _again(record: ComparisonDetails) -> Html:
-    remark = (
-        Markup("<p>The working tree of that day is not recorded; the command takes today's.</p>")
-        if _trees(record)
-        else ""
-    )
+    text = "<p>The working tree of that day is not recorded; the command takes today's.</p>"
+    remark = Markup(text if _trees(record) else "")
     return Html(
         Markup('<h3>The command that repeats it</h3><pre class="command">{}</pre>{}').format(
             plain(command(record)), remark

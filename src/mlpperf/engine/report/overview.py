@@ -58,11 +58,9 @@ def _paths_section(site: Draft, where: Place) -> Section:
     for path, here in grouped(races, lambda race: race.result.path).items():
         results = [race.result for race in here]
         wrong = sum(bool(r.wrong) for r in results)
-        right: Cell = (
-            Badge(f"{wrong} of {len(results)} wrong", "bad")
-            if wrong
-            else Badge(f"{count(len(results), 'result')} equal", "good")
-        )
+        right = Badge(f"{count(len(results), 'result')} equal", "good")
+        if wrong:
+            right = Badge(f"{wrong} of {len(results)} wrong", "bad")
         best = fastest(results, site.content.usual_case)
         shown: list[Cell] = ["–"] * 3
         if best:
