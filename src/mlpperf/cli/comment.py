@@ -16,8 +16,7 @@ ADDRESS = re.compile(r"https?://[\w.:-]+(/[\w./~%+-]*)?")
 
 def comment(
     file: Annotated[
-        Path,
-        typer.Argument(metavar="RESULT", help="Output of `mlpperf compare --format json`."),
+        Path, typer.Argument(metavar="RESULT", help="Output of `mlpperf compare --format json`.")
     ],
     name: Annotated[
         str, typer.Option(help="Name of the comment; a later comment of this name replaces it.")

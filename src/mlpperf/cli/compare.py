@@ -69,8 +69,7 @@ def compare(
         ),
     ] = False,
     all_: Annotated[
-        bool,
-        typer.Option("--all", help="Time every benchmark, even if it runs no changed code."),
+        bool, typer.Option("--all", help="Time every benchmark, even if it runs no changed code.")
     ] = False,
     accept: Annotated[
         list[str] | None,

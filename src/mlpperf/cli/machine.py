@@ -104,8 +104,7 @@ def calibrate(
     ] = None,
     trials: Annotated[int, typer.Option(help="Comparisons for each size.")] = 3,
     budget: Annotated[
-        float | None,
-        typer.Option(help="Seconds of timing for each comparison (default: 130)."),
+        float | None, typer.Option(help="Seconds of timing for each comparison (default: 130).")
     ] = None,
     series: SeriesPatterns = None,
     suite: Suites = None,

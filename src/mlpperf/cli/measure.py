@@ -112,8 +112,7 @@ def race(
         typer.Option(help="Seconds of timing; three processes come in any case (default: 60)."),
     ] = None,
     precision: Annotated[
-        str | None,
-        typer.Option(help="How precise a speedup has to be, such as 2% (default: 5%)."),
+        str | None, typer.Option(help="How precise a speedup has to be, such as 2% (default: 5%).")
     ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show every result, also of several hot paths.")

@@ -21,8 +21,7 @@ def records_(
         typer.Option("--compact", help="Merge the files on the branch (push; else above 200)."),
     ] = False,
     rewritten: Annotated[
-        bool,
-        typer.Option("--rewritten", help="Accept that the branch was rewritten or deleted."),
+        bool, typer.Option("--rewritten", help="Accept that the branch was rewritten or deleted.")
     ] = False,
     records: Records = None,
 ) -> None:

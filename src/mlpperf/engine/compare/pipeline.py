@@ -123,9 +123,7 @@ def compare(
 
 
 def steps(
-    context: Context,
-    comparison: Comparison,
-    differing: Callable[[], Changes | None] | None = None,
+    context: Context, comparison: Comparison, differing: Callable[[], Changes | None] | None = None
 ) -> Iterator[Comparison]:
     """The comparison after each step: dry run, screening, follow-up, confirmation.
 
@@ -141,9 +139,7 @@ def steps(
 
 
 def _steps(
-    context: Context,
-    comparison: Comparison,
-    differing: Callable[[], Changes | None] | None,
+    context: Context, comparison: Comparison, differing: Callable[[], Changes | None] | None
 ) -> Iterator[Comparison]:
     context.progress("loading both versions")
     planned = plan(context, skip_unchanged=differing is not None)
@@ -153,10 +149,7 @@ def _steps(
     given = comparison.budget
     budget = given or usual_budget(planned.series)
     comparison = replace(
-        comparison,
-        findings=planned.findings,
-        broken=planned.broken,
-        unloaded=planned.unloaded,
+        comparison, findings=planned.findings, broken=planned.broken, unloaded=planned.unloaded
     )
     if not planned.series:
         yield comparison

@@ -169,10 +169,7 @@ def _discover(context: Context, suite: Suite) -> dict[str, Inventory]:
 
 
 def _planned(
-    context: Context,
-    suite: str,
-    inventories: Mapping[str, Inventory],
-    skip_unchanged: bool = False,
+    context: Context, suite: str, inventories: Mapping[str, Inventory], skip_unchanged: bool = False
 ) -> Plan:
     """The series of a suite that are selected, with the verdict on those that need no call."""
     selection = context.selection

@@ -13,15 +13,7 @@ from ..statistics.verdicts import Reason, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..table import grouped
-from ..words import (
-    SHORT,
-    WORKING_TREE,
-    by_percent,
-    count,
-    rounded,
-    seconds,
-    some,
-)
+from ..words import SHORT, WORKING_TREE, by_percent, count, rounded, seconds, some
 from .alarms import ANY_ALARM
 from .budget import SCREENING
 from .context import SIDES

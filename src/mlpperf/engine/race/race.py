@@ -295,10 +295,7 @@ def affordable(contests: Sequence[Contest], seconds: float) -> list[Contest]:
 
 
 def _one_process(
-    contests: Sequence[Contest],
-    folder: Path,
-    seconds: float,
-    rng: np.random.Generator,
+    contests: Sequence[Contest], folder: Path, seconds: float, rng: np.random.Generator
 ) -> Iterator[Contest]:
     order: NDArray[np.intp] = rng.permutation(len(contests))
     here = Path.cwd()

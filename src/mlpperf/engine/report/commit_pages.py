@@ -69,10 +69,7 @@ def planned(site: Draft) -> list[Planned]:
 
 
 def _page(
-    site: Draft,
-    events: Sequence[Event],
-    about: Details | None,
-    near: tuple[str | None, str | None],
+    site: Draft, events: Sequence[Event], about: Details | None, near: tuple[str | None, str | None]
 ) -> None:
     """`near`: the nearest older and newer commits that changed something, if there are any."""
     first = events[0]

@@ -16,10 +16,7 @@ from .draft import Draft, commits_of, none_yet
 from .gather import changed_something
 
 COMPARISONS_MOST = 200  # on the page
-OUTCOMES = {
-    0: Badge("no regression", "good"),
-    1: Badge("regression", "bad"),
-}
+OUTCOMES = {0: Badge("no regression", "good"), 1: Badge("regression", "bad")}
 
 
 def comparison_list(site: Draft) -> None:

@@ -50,12 +50,7 @@ def drawn(site: Draft, levels: Levels) -> tuple[list[dict[str, Any]], Map]:
 
 
 def _rows(
-    site: Draft,
-    levels: Levels,
-    series: Series,
-    fit: Fit,
-    last: int,
-    times: Mapping[Series, float],
+    site: Draft, levels: Levels, series: Series, fit: Fit, last: int, times: Mapping[Series, float]
 ) -> Iterator[dict[str, Any]]:
     """The row of a series; several if its steps differ between machines."""
     known = Known.of(fit)

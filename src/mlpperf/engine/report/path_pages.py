@@ -76,11 +76,7 @@ def _code(path: HotPath) -> list[Code]:
     reference, *others = path.contestants
     groups = grouped(others, lambda variant: variant.fn)
     variants = [
-        (
-            group[0].agreement.value,
-            ", ".join(variant.name for variant in group),
-            source(group[0]),
-        )
+        (group[0].agreement.value, ", ".join(variant.name for variant in group), source(group[0]))
         for group in groups.values()
     ]
     return [Code([("reference", reference.name, source(reference)), *variants])]

@@ -100,10 +100,7 @@ def effect_of(group: Parts, diff: Diff, blocks: Blocks) -> tuple[Logs, Logs, Log
         alone = log_ratio(blocks, NOTHING, group)
         return alone, alone, (math.nan, math.nan)
     with_it, without = versions_of(group, diff)
-    alone, last = (
-        log_ratio(blocks, diff.origin, with_it),
-        log_ratio(blocks, without, diff.every),
-    )
+    alone, last = (log_ratio(blocks, diff.origin, with_it), log_ratio(blocks, without, diff.every))
     if math.isnan(alone[0]) or math.isnan(last[0]):
         return (last if math.isnan(alone[0]) else alone), alone, last
     mean = (alone[0] + last[0]) / 2, math.hypot(alone[1], last[1]) / 2
