@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from mlpperf.articles.mlp import show_ladder
 from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.show_ladder import ratio
@@ -11,7 +13,7 @@ from mlpperf.articles.peers import show as peers_show
 from mlpperf.articles.peers.records import PeerRecord
 from mlpperf.engine.calibrate.recorded import grouped_for_display
 from mlpperf.engine.calibrate.trials import Rate, detection_rates
-from mlpperf.engine.history.fields import Bounds, known, shaped
+from mlpperf.engine.history.fields import Bounds, known
 from mlpperf.engine.history.records import Origin
 from mlpperf.engine.machine.machine import BUSY
 from readme_tables import AnyOrigin, lines, machine, markdown, records, where
@@ -42,7 +44,7 @@ def headline(folder: Path) -> str:
         """Those of this machine and this day."""
         kept = []
         for record in every:
-            origin = shaped(record, Origin) if isinstance(record, dict) else record
+            origin = msgspec.convert(record, Origin) if isinstance(record, dict) else record
             if machine(origin) == machine(last) and origin.time[:10] == last.time[:10]:
                 kept.append(record)
                 used.append(origin)

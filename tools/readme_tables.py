@@ -7,7 +7,8 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from mlpperf.engine.history.fields import shaped
+import msgspec
+
 from mlpperf.engine.history.reading import AnyRecord
 from mlpperf.engine.history.records import Fields, Origin
 from mlpperf.engine.table import Table
@@ -24,7 +25,7 @@ def lines(folder: Path, name: str) -> list[Fields]:
 
 def records(folder: Path, kind: type[AnyRecord]) -> list[AnyRecord]:
     """All records of a kind."""
-    return [shaped(line, kind) for line in lines(folder, kind.FILE)]
+    return [msgspec.convert(line, kind) for line in lines(folder, kind.FILE)]
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
@@ -82,4 +83,4 @@ def _commits(origins: Sequence[Origin]) -> str:
 
 
 def _origin(record: Origin | Fields) -> Origin:
-    return shaped(record, Origin) if isinstance(record, dict) else record
+    return msgspec.convert(record, Origin) if isinstance(record, dict) else record

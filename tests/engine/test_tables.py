@@ -16,10 +16,10 @@ from mlpperf.engine import terminal
 from mlpperf.engine.calibrate.show import calibration
 from mlpperf.engine.calibrate.trials import DetectionRate, Rate
 from mlpperf.engine.machine.doctor import Check
+from mlpperf.engine.machine.doctor import table as doctor_table
 from mlpperf.engine.race.race import Result
 from mlpperf.engine.race.show import (
     best,
-    checks,
     proofs,
     proven,
     races,
@@ -259,7 +259,7 @@ PAGES: dict[str, Callable[[], RenderableType]] = {
     "race-wrong": lambda: wrong(ALL),
     "race-uncertain": lambda: uncertain([*ALL, replace(EVEN, speedup=Interval(1.0, 0.5, 2.0))]),
     "verify": lambda: proofs(OUTCOMES),
-    "doctor": lambda: checks(
+    "doctor": lambda: doctor_table(
         [Check("fine", "clock", "ticks"), Check("problem", "disk", "full", "Buy one.")]
     ),
     "calibrate": lambda: calibration(RATES),
@@ -364,9 +364,9 @@ MARKED = "[red] tape[/] [bold]x[/bold] [/] [0] :warning: :x: \\[y]"
         lambda: best([replace(RIGHT, variant=MARKED)]),
         lambda: proofs([(MARKED, "total", "batch-10", Proof())]),
         lambda: proofs([("doubling", MARKED, "batch-10", Proof())]),
-        lambda: checks([Check("fine", MARKED, "found")]),
-        lambda: checks([Check("note", "what", MARKED, "advice")]),
-        lambda: checks([Check("problem", "what", "found", MARKED)]),
+        lambda: doctor_table([Check("fine", MARKED, "found")]),
+        lambda: doctor_table([Check("note", "what", MARKED, "advice")]),
+        lambda: doctor_table([Check("problem", "what", "found", MARKED)]),
     ],
 )
 def test_markup_in_names_is_not_interpreted(table: Callable[[], RenderableType]) -> None:
@@ -438,7 +438,7 @@ EVERYTHING: list[Callable[[], RenderableType]] = [
     lambda: best(ALL),
     lambda: summary(ALL),
     lambda: proofs([("doubling", "total", "batch-10", Proof()), ("a", "b", "c", "is wrong")]),
-    lambda: checks([Check("problem", "disk", "full", "Buy one.")]),
+    lambda: doctor_table([Check("problem", "disk", "full", "Buy one.")]),
 ]
 
 

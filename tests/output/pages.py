@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import numpy as np
 from rich.console import Console, Group, RenderableType
 
@@ -29,11 +30,10 @@ from mlpperf.engine.compare.records import ComparisonRecord
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.history import listing
 from mlpperf.engine.history.changes import changes
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion, as_records, context, finite
 from mlpperf.engine.history.rows import Metric, Row, Run
 from mlpperf.engine.history.table import History, tabulated
-from mlpperf.engine.levels import show, show_bisection
+from mlpperf.engine.levels import show
 from mlpperf.engine.levels.backfill import Compared, backfill
 from mlpperf.engine.levels.bisection import Hunt, first_pair, hunt, targets
 from mlpperf.engine.levels.gathering import Levels
@@ -277,7 +277,7 @@ def recorded(base: int, head: int, rng: np.random.Generator) -> ComparisonRecord
     hashes = {"base": LINEAGE[base].hash, "head": LINEAGE[head].hash}
     result = replace(compared(*findings, commits=hashes), **hashes)
     here = {**context("comparison", CodeVersion(None, False)), "machine": asdict(MACHINE)}
-    return shaped(finite({**here, **render.record(result)}), ComparisonRecord)
+    return msgspec.convert(finite({**here, **render.record(result)}), ComparisonRecord)
 
 
 class Instantly:
@@ -322,7 +322,7 @@ def bisected() -> RenderableType:
     whole = first_pair(plan, here, None)
     target = Hunt(plan, targets(whole, None))
     lines = [show.line(one, LINEAGE) for one in hunt(target, here)]
-    return Group(show_bisection.cost(target, 50.0), *lines, *show_bisection.outcome(target, whole))
+    return Group(show.cost(target, 50.0), *lines, *show.outcome(target, whole))
 
 
 def in_seconds() -> RenderableType:
@@ -380,7 +380,7 @@ def ladder() -> RenderableType:
     about |= {"settings": asdict(Settings())}
     contents = [{**about, **each} for each in standings]
     made = as_records("ladder", CodeVersion(None, False), contents)
-    records = [shaped(finite({**one, "threads": 2}), RungRecord) for one in made]
+    records = [msgspec.convert(finite({**one, "threads": 2}), RungRecord) for one in made]
     table = show_ladder.ladder(records)
     return Group(table, show_ladder.sentence(records))
 

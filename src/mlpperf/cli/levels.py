@@ -114,7 +114,7 @@ def bisect(
 
     from ..engine import terminal
     from ..engine.history.recording import Recording
-    from ..engine.levels import show, show_bisection
+    from ..engine.levels import show
     from ..engine.levels.bisection import Hunt, first_pair, hunt, targets
     from ..engine.levels.gathering import gathered
     from ..engine.levels.measuring import SECONDS_OF_ONE, Here
@@ -142,13 +142,13 @@ def bisect(
         slower = targets(whole, wanted)
         target = Hunt(plan, slower, share)
         if slower:
-            seconds = budget or show_bisection.seconds_for(len(slower))
+            seconds = budget or show.seconds_for(len(slower))
             request = replace(request, series=[one.name for one in slower], budget=seconds)
-            console.print(show_bisection.cost(target, seconds), soft_wrap=True)
+            console.print(show.cost(target, seconds), soft_wrap=True)
             for compared in hunt(target, here(request)):
                 console.print(show.line(compared, lineage), soft_wrap=True)
     console.print(recording.location, soft_wrap=True)
-    for sentence in show_bisection.outcome(target, whole):
+    for sentence in show.outcome(target, whole):
         console.print(sentence, soft_wrap=True)
 
 

@@ -74,8 +74,7 @@ def doctor() -> None:
     """
     from ..engine import terminal
     from ..engine.compare import sensitivity
-    from ..engine.machine.doctor import examine, tensorflow_loads
-    from ..engine.race import show as tables
+    from ..engine.machine.doctor import examine, table, tensorflow_loads
     from ..engine.suites.pyproject import entries
 
     checks = [_suites, sensitivity.check, _left_over, _builds]
@@ -90,7 +89,7 @@ def doctor() -> None:
         for finding in examine(checks):
             findings.append(finding)
             bar.update(task, description=finding.what, refresh=True)
-    console.print(tables.checks(findings))
+    console.print(table(findings))
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(1)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import Result
 
@@ -26,7 +27,6 @@ from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.datasets import FewClustersWarning
 from mlpperf.articles.keras.models import Network
 from mlpperf.articles.keras.training import KerasEpoch
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.pool import process as workers
 from mlpperf.errors import MlpperfError
@@ -57,7 +57,7 @@ def record(
         "stopped": "",
     }
     (whole,) = as_records("accuracy", CodeVersion(None, dirty=False), [made | changed])
-    return shaped(whole, CourseRecord)
+    return msgspec.convert(whole, CourseRecord)
 
 
 # --- when a target is held ------------------------------------------------------------------------
@@ -289,7 +289,9 @@ def test_a_course_ends_when_its_target_is_held(here: None) -> None:
     reported: list[int] = []
     run.follow("digits", lambda course: reported.append(len(course.accuracies)))
     content = {"data": "digits", "targets": [0.2], **run.as_record()}
-    made = shaped(as_records("accuracy", CodeVersion(None, False), [content])[0], CourseRecord)
+    made = msgspec.convert(
+        as_records("accuracy", CodeVersion(None, False), [content])[0], CourseRecord
+    )
     assert made.stopped == ""
     assert made.clusters == 30
     assert made.ran_on == "cpu"

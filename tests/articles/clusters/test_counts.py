@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import numpy as np
 import pytest
 from sklearn.metrics import silhouette_score
@@ -19,7 +20,6 @@ from mlpperf.articles.clusters.features import ClusterDistances
 from mlpperf.articles.clusters.records import ClustersRecord
 from mlpperf.articles.data import datasets as data
 from mlpperf.cli.app import app
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.errors import MlpperfError
 
@@ -112,7 +112,7 @@ def records(inertias: list[float], seeds: int = 2) -> list[ClustersRecord]:
         for k, inertia in zip(COUNTS, inertias, strict=True)
     ]
     made = as_records("clusters", CodeVersion(None, dirty=False), contents)
-    return [shaped(record, ClustersRecord) for record in made]
+    return [msgspec.convert(record, ClustersRecord) for record in made]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from mlpperf.articles.data import datasets
@@ -14,7 +15,6 @@ from mlpperf.articles.mlp.threads import Threads
 from mlpperf.articles.mlp.threads_pass import PARTS
 from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.articles.peers.ladder import climb
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
@@ -28,7 +28,7 @@ def records(standings: list[dict[str, Any]]) -> list[RungRecord]:
     about = {"data": "digits", "batch_size": 64, "epochs_timed_as": SETTINGS.epochs}
     contents = [{**about, "settings": asdict(SETTINGS), **each} for each in standings]
     made = as_records("ladder", CodeVersion(None, dirty=False), contents)
-    return [shaped(record, RungRecord) for record in made]
+    return [msgspec.convert(record, RungRecord) for record in made]
 
 
 @pytest.fixture(scope="module")

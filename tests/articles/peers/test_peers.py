@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -30,7 +31,6 @@ from mlpperf.articles.peers.contest import TURN_EPOCHS, PeerProcess
 from mlpperf.articles.peers.records import PeerRecord
 from mlpperf.articles.peers.task import Task
 from mlpperf.devices import Setting
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.pool import process
 from mlpperf.engine.pool.process import Process
@@ -300,7 +300,7 @@ def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> Pe
         "stopped": "",
     }
     (made,) = as_records("peers", CodeVersion(None, dirty=False), [content | changed])
-    return shaped(made, PeerRecord)
+    return msgspec.convert(made, PeerRecord)
 
 
 def test_the_fastest_comes_first_and_is_the_one_to_compare_with() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -35,7 +36,6 @@ from mlpperf.engine.compare import pipeline as comparing
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.files import own_folder
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Selection, Series
@@ -371,7 +371,7 @@ def test_what_was_calibrated_anew_with_another_budget_is_told_once() -> None:
     ]
 
     def made(**about: Any) -> Any:
-        return shaped({**line, "series": 232, "busy": 0.0, **about}, CalibrationRecord)
+        return msgspec.convert({**line, "series": 232, "busy": 0.0, **about}, CalibrationRecord)
 
     old, again, newer = made(budget=115.0), made(budget=115.0), made(budget=130.0, series=241)
     others = [made(budget=60.0, series=17), made(busy=0.6), made(tracker="asv"), made(cases=["c"])]

@@ -18,7 +18,6 @@ from mlpperf.engine.compare.outcomes import Outcome
 from mlpperf.engine.compare.records import ComparisonRecord, comparisons
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.whole import WholeComparison
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.recording import json_text
 from mlpperf.engine.history.records import CodeVersion, append, as_records, context, finite
 from mlpperf.engine.statistics.intervals import Interval
@@ -87,7 +86,7 @@ def test_records_read_together_equal_those_read_alone(tmp_path: Path) -> None:
     assert damaged == []
     assert len(found) == len(LINES)
     for record, fields in zip(found, LINES, strict=True):
-        alone = shaped(fields, ComparisonRecord)
+        alone = msgspec.convert(fields, ComparisonRecord)
         assert len(record.outcomes) == len(alone.outcomes)
         assert all(map(same, record.outcomes, alone.outcomes))
         alone.series, alone.untouched = [], ()
@@ -113,13 +112,13 @@ def test_outcomes_have_the_values_of_the_line(tmp_path: Path) -> None:
 
 
 def test_outcomes_are_found_by_their_series() -> None:
-    outcomes = shaped(LINES[0], ComparisonRecord).outcomes
+    outcomes = msgspec.convert(LINES[0], ComparisonRecord).outcomes
     assert [one.series for one in outcomes] == [ONE, TWO, THREE]
     two = outcomes.find(TWO)
     assert two is not None
     assert two.series == TWO
     assert outcomes.find(TEST) is None
-    assert len(shaped(LINES[1], ComparisonRecord).outcomes) == 0
+    assert len(msgspec.convert(LINES[1], ComparisonRecord).outcomes) == 0
 
 
 def without(*names: str) -> dict[str, Any]:

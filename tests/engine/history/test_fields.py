@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mlpperf.engine.history.fields import (
@@ -20,7 +21,6 @@ from mlpperf.engine.history.fields import (
     json_in,
     known,
     seconds_of,
-    shaped,
     writable,
 )
 
@@ -40,7 +40,7 @@ from mlpperf.engine.history.fields import (
     ],
 )
 def test_values_within_the_bounds_are_accepted(shape: Any, value: Any) -> None:
-    shaped(value, shape)
+    msgspec.convert(value, shape)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_values_within_the_bounds_are_accepted(shape: Any, value: Any) -> None:
 )
 def test_values_beyond_the_bounds_are_refused(shape: Any, value: Any) -> None:
     with pytest.raises(ValueError, match=r".") as reason:
-        shaped(value, shape)
+        msgspec.convert(value, shape)
     assert str(reason.value).isprintable()
 
 

@@ -21,7 +21,6 @@ from mlpperf.engine.calibrate.recorded import (
 )
 from mlpperf.engine.calibrate.trials import Trial
 from mlpperf.engine.compare.records import ComparisonRecord
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.races import RaceRecord, race_content, rows_of_race
 from mlpperf.engine.history.reading import each_line, read_records
 from mlpperf.engine.history.records import CodeVersion, Origin, append, finite
@@ -90,7 +89,7 @@ def test_real_lines_of_every_kind_are_read(kind: type[Origin], tmp_path: Path) -
 
 
 def test_fields_that_older_records_lack_are_none() -> None:
-    older, newer = (shaped(fields, Origin) for fields in real("ladder"))
+    older, newer = (msgspec.convert(fields, Origin) for fields in real("ladder"))
     assert older.setting is older.in_force is None
     assert newer.setting is not None
     assert newer.setting["gpu_memory"] == "growth"
@@ -99,7 +98,7 @@ def test_fields_that_older_records_lack_are_none() -> None:
 
 
 def test_a_race_of_one_process_says_nothing_of_processes() -> None:
-    one, several = (shaped(fields, RaceRecord).result for fields in real("race"))
+    one, several = (msgspec.convert(fields, RaceRecord).result for fields in real("race"))
     assert (one.processes, several.processes) == (1, 8)
     assert (one.path, one.variant) == ("layout", "copied_to_f_order")
     assert one.speedup.low < one.speedup.median < one.speedup.high
@@ -108,7 +107,7 @@ def test_a_race_of_one_process_says_nothing_of_processes() -> None:
 
 def test_a_race_is_written_as_it_was_read() -> None:
     for fields in real("race"):
-        made = finite(race_content(shaped(fields, RaceRecord).result))
+        made = finite(race_content(msgspec.convert(fields, RaceRecord).result))
         # What old lines do not say.
         later = {"processes": 1, "share_error": None, "limit": "", "preparation": None}
         assert {**fields, **made} == {**later, **fields}
@@ -119,7 +118,7 @@ def test_comparisons_of_old_and_new_versions_are_read() -> None:
     assert "visits" in older["series"][0]
     assert "processes" in newer["series"][0]
     for fields in (older, newer):
-        found = shaped(fields, ComparisonRecord)
+        found = msgspec.convert(fields, ComparisonRecord)
         assert (found.base, found.head, found.exit_code) == ("HEAD~1", "the working tree", 0)
         assert found.verdict == "No regression at the working tree against HEAD~1."
         assert found.commits == fields["commits"]
@@ -129,7 +128,7 @@ def test_comparisons_of_old_and_new_versions_are_read() -> None:
 
 def test_a_calibration_is_written_as_it_was_read() -> None:
     for fields in real("calibration"):
-        record = shaped(fields, CalibrationRecord)
+        record = msgspec.convert(fields, CalibrationRecord)
         made = calibration_content(record.trial, record.tracker, record.budget, record.cases)
         assert {**fields, **finite(made)} == fields
 
@@ -139,7 +138,7 @@ def test_a_record_of_a_larger_machine_can_be_read() -> None:
     (fields,) = real("growth")
     many = available_threads() + 1
     asked = {**fields, "threads": many, "setting": {**fields["setting"], "threads": many}}
-    origin = shaped(asked, Origin)
+    origin = msgspec.convert(asked, Origin)
     assert origin.threads == many
     assert origin.setting is not None
     assert origin.setting["threads"] == many
@@ -276,7 +275,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 
 
 def test_an_origin_says_its_place_and_software_in_words() -> None:
-    origin = shaped(real("race")[0], Origin)
+    origin = msgspec.convert(real("race")[0], Origin)
     processor = "Intel(R) Xeon(R) Processor, 2 processors, AVX512_ICL"
     assert str(origin.place) == f"vm: {processor}; cpu, 2 threads"
     assert origin.software == "scipy-openblas 0.3.31.188.0, NumPy 2.4.6, Python 3.11.7"
@@ -285,13 +284,13 @@ def test_an_origin_says_its_place_and_software_in_words() -> None:
 
 def test_the_rows_of_a_race_name_the_version_of_its_library() -> None:
     fields = {**real("race")[0], "backend": "tensorflow"}
-    seconds, ratio = rows_of_race(shaped(fields, RaceRecord))
+    seconds, ratio = rows_of_race(msgspec.convert(fields, RaceRecord))
     assert seconds.run.software == "Python 3.11, NumPy 2.4, tensorflow 2.21"
     assert seconds.value == fields["seconds"]
     assert ratio.value == 1 / fields["speedup"]["median"]
     assert ratio.low == 1 / fields["speedup"]["high"]
     unbounded = {**fields, "speedup": {"median": 2.0, "low": 1.5, "high": None}}
-    race = shaped(unbounded, RaceRecord)
+    race = msgspec.convert(unbounded, RaceRecord)
     assert race.result.speedup.high == math.inf
     _, ratio = rows_of_race(race)
     assert math.isnan(ratio.low)
@@ -300,8 +299,8 @@ def test_the_rows_of_a_race_name_the_version_of_its_library() -> None:
 
 def test_calibrations_are_alike_only_if_all_that_matters_is() -> None:
     fields = real("calibration")[0]
-    here = shaped(fields, CalibrationRecord)
-    alike = shaped({**fields, "size": 0.5}, CalibrationRecord)
+    here = msgspec.convert(fields, CalibrationRecord)
+    alike = msgspec.convert({**fields, "size": 0.5}, CalibrationRecord)
     assert grouped_for_display([here, alike]) == [[here, alike]]
     for other in (
         {"tracker": "asv"},
@@ -311,20 +310,20 @@ def test_calibrations_are_alike_only_if_all_that_matters_is() -> None:
         {"threads": 1},
         {"machine": {**fields["machine"], "host": "elsewhere"}},
     ):
-        apart = shaped({**fields, **other}, CalibrationRecord)
+        apart = msgspec.convert({**fields, **other}, CalibrationRecord)
         assert grouped_for_display([here, apart]) == [[here], [apart]]
 
 
 def test_how_many_series_there_were_is_one_number_or_two() -> None:
     fields = real("calibration")[0]
-    few, many = (shaped({**fields, "series": n}, CalibrationRecord) for n in (57, 232))
+    few, many = (msgspec.convert({**fields, "series": n}, CalibrationRecord) for n in (57, 232))
     assert series_of([few, few]) == "57"
     assert series_of([many, few]) == "57 to 232"
 
 
 def test_a_commit_may_have_no_hash() -> None:
     fields = {**real("race")[0], "commit": {"hash": None, "dirty": False}}
-    assert shaped(fields, Origin).commit == CodeVersion(None, dirty=False)
+    assert msgspec.convert(fields, Origin).commit == CodeVersion(None, dirty=False)
 
 
 @pytest.mark.parametrize(
@@ -334,11 +333,11 @@ def test_a_commit_may_have_no_hash() -> None:
 def test_processors_of_one_name_are_told_apart(field: str, value: object) -> None:
     record = real("race")[0]
     other = {**record, "machine": {**record["machine"], field: value}}
-    assert shaped(record, Origin).place != shaped(other, Origin).place
+    assert msgspec.convert(record, Origin).place != msgspec.convert(other, Origin).place
 
 
 @pytest.mark.parametrize("unknown", ["none", "unknown"])
 def test_unknown_vector_instructions_are_not_in_the_name(unknown: str) -> None:
     record = real("race")[0]
-    made = shaped({**record, "machine": {**record["machine"], "simd": unknown}}, Origin)
+    made = msgspec.convert({**record, "machine": {**record["machine"], "simd": unknown}}, Origin)
     assert made.place.machine.endswith("2 processors")

@@ -23,7 +23,6 @@ from mlpperf import hotpath
 from mlpperf.agreement import Arrays
 from mlpperf.devices import SETTING, Setting, threads
 from mlpperf.engine.history import records
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.races import race_content
 from mlpperf.engine.history.reading import each_line
 from mlpperf.engine.history.records import (
@@ -201,7 +200,7 @@ def test_an_unknown_bound_is_null(results: list[Result]) -> None:
 
 def test_software_without_numpy_names_none() -> None:
     made = as_records("race", COMMIT, [{}])[0]
-    origin = shaped(made, Origin)
+    origin = msgspec.convert(made, Origin)
     assert re.fullmatch(r".+, NumPy \S+, Python \S+", origin.software)
     without = dataclasses.replace(origin.machine, numpy="none", blas="none", simd="none")
     assert re.fullmatch(r"Python \S+", structs.replace(origin, machine=without).software)

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from mlpperf.engine.compare.records import ComparisonRecord
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import context, current_commit
 from mlpperf.engine.levels.gathering import Levels
 from mlpperf.engine.levels.lineage import Commit, Lineage
@@ -99,7 +99,7 @@ class Simulated:
             "series": [] if nothing else [self._timed(one, base, head) for one in series],
             "untouched": list(series) if nothing else [],
         }
-        return shaped(about, ComparisonRecord)
+        return msgspec.convert(about, ComparisonRecord)
 
     def _timed(self, series: Series, base: int, head: int) -> dict[str, Any]:
         """What is recorded of a series."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.levels import show_bisection
+from mlpperf.engine.levels import show
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.bisection import Hunt, first_pair, hunt, targets
 from mlpperf.engine.levels.planning import Plan
@@ -53,7 +53,7 @@ def test_several_steps_are_told(branch: Branch) -> None:
     plan, here = branch(64, {9: 0.03, 40: 0.02}, error=0.002)
     target = hunted(plan, here)
     assert [step.where.first for step in target.steps(HOT)] == [9, 40]
-    (sentence,) = show_bisection.outcome(target, plan.levels.links[0])
+    (sentence,) = show.outcome(target, plan.levels.links[0])
     assert "commit 9" in sentence
     assert "commit 40" in sentence
 
@@ -63,7 +63,7 @@ def test_nothing_is_told_where_nothing_changed(branch: Branch) -> None:
     target = hunted(plan, here)
     assert not target.steps(HOT)
     assert len(here.compared) <= 3
-    (sentence,) = show_bisection.outcome(target, plan.levels.links[0])
+    (sentence,) = show.outcome(target, plan.levels.links[0])
     assert "no detectable change" in sentence
 
 
@@ -71,7 +71,7 @@ def test_what_creeps_is_no_single_commit(branch: Branch) -> None:
     plan, here = branch(65, dict.fromkeys(range(1, 65), 0.001), error=0.002)
     target = hunted(plan, here)
     assert any(step.is_drift for step in target.steps(HOT))
-    assert "as a drift" in " ".join(show_bisection.outcome(target, plan.levels.links[0]))
+    assert "as a drift" in " ".join(show.outcome(target, plan.levels.links[0]))
 
 
 def test_commits_that_do_not_run_are_passed_over(branch: Branch) -> None:

@@ -27,7 +27,6 @@ from mlpperf.articles.mlp.show_ladder import on_the_ladder
 from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.cli.app import app
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.from_asv import HOT_PATH
 from mlpperf.engine.history.races import RaceRecord, race_content
 from mlpperf.engine.history.records import CodeVersion, as_records
@@ -197,7 +196,7 @@ def test_without_a_step_nothing_is_told(races: Races, tmp_path: Path) -> None:
 
 
 def test_the_figures_are_those_of_the_records(site: Path) -> None:
-    recorded = [shaped(line, RungRecord) for line in committed("ladders")]
+    recorded = [msgspec.convert(line, RungRecord) for line in committed("ladders")]
     climbed = [r for r in on_the_ladder(recorded) if r.batch_size == 500]
     rungs = climbed[-len(RUNGS) :]
     here, articles = plots.ladder(rungs, None)["data"]
@@ -251,7 +250,9 @@ def test_a_wrong_variant_is_the_first_thing_said(tmp_path: Path) -> None:
 def test_a_record_gives_back_the_result_that_it_was_made_of() -> None:
     for record in committed("races"):
         (made,) = as_records(
-            "race", CodeVersion(None, False), [race_content(shaped(record, RaceRecord).result)]
+            "race",
+            CodeVersion(None, False),
+            [race_content(msgspec.convert(record, RaceRecord).result)],
         )
         for key in ("path", "seconds", "speedup", "proof", "floor", "doubts", "wrong"):
             assert json.loads(json.dumps(made[key])) == record[key]

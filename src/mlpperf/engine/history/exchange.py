@@ -17,7 +17,6 @@ from filelock import FileLock
 from ...errors import MlpperfError
 from ..words import count
 from .branch import Branch, Change, Entry, Files
-from .fields import shaped
 from .reading import each_line
 from .records import Origin, append, as_line, make_folder
 
@@ -37,7 +36,7 @@ class Kind(NamedTuple):
     def line(self, text: bytes) -> tuple[str, dict[str, Any]]:
         """A record and its line, however it was written: raises `ValueError` if it is none."""
         record = json.loads(text.decode(), parse_constant=_no_number)
-        shaped(record, self.struct)
+        msgspec.convert(record, self.struct)
         if unknown := record.keys() - self.fields:
             raise ValueError(f"it has {count(len(unknown), 'unknown field')}")
         return as_line(record), record

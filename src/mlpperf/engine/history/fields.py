@@ -11,14 +11,13 @@ import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from ..statistics import intervals
 
-Shape = TypeVar("Shape")
 MOST = 1e18  # far beyond any measurement; its square and its inverse are still finite
 # pandas counts nanoseconds since 1970 in 64 bits, which end in the year 2262.
 LATEST = datetime(2262, 1, 1, tzinfo=UTC).timestamp()
@@ -68,15 +67,6 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 UNKNOWN = Bounds(None, None, None)
-
-
-def shaped(value: Any, shape: type[Shape]) -> Shape:
-    """`value`, which was decoded from JSON, as a `shape`; other fields are left out.
-
-    Raises `ValueError` with a sentence that names the first field that is missing or of another
-    type.
-    """
-    return msgspec.convert(value, shape)
 
 
 def known(value: float | None) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ...devices import THREAD_VARIABLES
-from .fields import MOST, Count, Name, json_in, shaped, whole
+from .fields import MOST, Count, Name, json_in, whole
 from .rows import Metric, Row, Run, machine_name, software_name
 
 # A benchmark with these parameters times the hot path that its class is named after, and proves it
@@ -68,18 +68,20 @@ class Benchmark(msgspec.Struct):
 
 def rows_of_asv(content: Any, benchmarks: Mapping[str, Benchmark]) -> Iterator[Row | str]:
     """The rows of one of asv's files, and a sentence for each benchmark that is damaged."""
-    version = shaped(content, _Format).version
+    version = msgspec.convert(content, _Format).version
     if version != 2:
         yield f"results of asv in format {version!r:.20}, not 2"
         return
-    file = shaped(content, _Results)
+    file = msgspec.convert(content, _Results)
     machine = file.params
     pinned = [f"{name} {pin}" for name, pin in file.requirements.items() if pin]
     device, threads = _setting(file.env_vars)
     made = whole(file.date / 1000)
     run = Run(
         source="asv",
-        machine=machine_name(machine.machine, machine.cpu, shaped(int(machine.num_cpu), Count)),
+        machine=machine_name(
+            machine.machine, machine.cpu, msgspec.convert(int(machine.num_cpu), Count)
+        ),
         device=device,
         threads=threads,
         software=software_name(file.python, "", *pinned),
@@ -91,8 +93,10 @@ def rows_of_asv(content: Any, benchmarks: Mapping[str, Benchmark]) -> Iterator[R
     for name, cells in file.results.items():
         try:
             # asv leaves out cells at the end that are null.
-            columns = dict(zip(file.result_columns, shaped(cells, list[Any]), strict=False))
-            result = shaped(columns, _Result)
+            columns = dict(
+                zip(file.result_columns, msgspec.convert(cells, list[Any]), strict=False)
+            )
+            result = msgspec.convert(columns, _Result)
             rows = list(_rows(name, result, run, benchmarks.get(name, Benchmark())))
         except ValueError:
             yield f"the results of {name!r:.80} are damaged"
@@ -141,21 +145,21 @@ def _setting(environment: dict[str, str]) -> tuple[str, int | None]:
     threads = next(counts, None)
     visible = environment.get("CUDA_VISIBLE_DEVICES", "")
     device = "cpu" if visible == "-1" else f"gpu:{visible}" if visible else ""
-    return device, None if threads is None else shaped(int(threads), Count)
+    return device, None if threads is None else msgspec.convert(int(threads), Count)
 
 
 def benchmarks_of_asv(folder: Path, unreadable: list[str]) -> dict[str, Benchmark]:
     """Asv's list of benchmarks by their names, as far as that can be read."""
     file, known = folder / "benchmarks.json", {}
     try:
-        listed = shaped(json_in(file), dict[str, Any])
+        listed = msgspec.convert(json_in(file), dict[str, Any])
     except (OSError, ValueError, RecursionError):
         unreadable.append(f"{file}: damaged or missing, so the units of asv's results are unknown")
         return {}
     listed.pop("version", None)  # of the format
     for name, item in listed.items():
         try:
-            known[name] = shaped(item, Benchmark)
+            known[name] = msgspec.convert(item, Benchmark)
         except ValueError:
             unreadable.append(f"{file}: the entry of {name!r:.80} is damaged")
     return known

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from .fields import Amount, Count, Name, Positive, inverse, seconds_of, shaped
+from .fields import Amount, Count, Name, Positive, inverse, seconds_of
 from .rows import Metric, Row, Run, machine_name, software_name
 
 
@@ -74,7 +74,7 @@ class _Benchmark(msgspec.Struct):
 
 def rows_of_pytest_benchmark(content: Any) -> Iterator[Row | str]:
     """The rows of one file, and a sentence for each benchmark that is damaged."""
-    file = shaped(content, _File)
+    file = msgspec.convert(content, _File)
     machine, commit, details = file.machine_info, file.commit_info, file.machine_info.mlpperf
     run = Run(
         source="pytest-benchmark",
@@ -93,7 +93,7 @@ def rows_of_pytest_benchmark(content: Any) -> Iterator[Row | str]:
     )
     for number, benchmark in enumerate(file.benchmarks, 1):
         try:
-            rows = list(_rows(shaped(benchmark, _Benchmark), run))
+            rows = list(_rows(msgspec.convert(benchmark, _Benchmark), run))
         except ValueError:
             yield f"benchmark {number} is damaged"
         else:
@@ -104,7 +104,7 @@ def _rows(benchmark: _Benchmark, run: Run) -> Iterator[Row]:
     """The median of a benchmark, and the ratio that a suite of hot paths adds."""
     stats, extra = benchmark.stats, None
     if {"path", "variant", "case"} <= benchmark.extra_info.keys():
-        extra = shaped(benchmark.extra_info, _Extra)
+        extra = msgspec.convert(benchmark.extra_info, _Extra)
         seconds = Metric(extra.path, str(extra.path_version), extra.variant, extra.case, "seconds")
     else:
         parameter = benchmark.param or ""

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ...errors import MlpperfError
 from ..terminal import console
-from .fields import shaped
 from .reading import AnyRecord
 from .records import append, as_line, as_records, current_commit, records_folder
 
@@ -67,7 +68,7 @@ class Recording:
 
     def read(self, kind: type[AnyRecord]) -> list[AnyRecord]:
         """The records that were written, as their kind."""
-        return [shaped(record, kind) for record in self.written]
+        return [msgspec.convert(record, kind) for record in self.written]
 
     def show(self, *blocks: Any, as_json: bool) -> None:
         """Print the records as JSON; or tables and sentences about them, and where they are."""

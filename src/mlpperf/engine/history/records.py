@@ -32,7 +32,7 @@ from ..machine.in_force import in_force
 from ..machine.machine import Machine
 from ..worker.environment import NONE
 from ..worker.memory import keep_freed_memory
-from .fields import Bytes, Count, Options, seconds_of, shaped
+from .fields import Bytes, Count, Options, seconds_of
 
 SCHEMA = 1
 USUAL_FOLDER = ".mlpperf"
@@ -114,8 +114,8 @@ class Origin(msgspec.Struct, kw_only=True):
         """Check what the types do not say, as a record is read: raises `ValueError`."""
         # In one form, so that times can be compared as text.
         self.time = datetime.fromtimestamp(seconds_of(self.time), UTC).isoformat()
-        shaped(self.machine.cores, Count)
-        shaped(self.machine.memory, Bytes)
+        msgspec.convert(self.machine.cores, Count)
+        msgspec.convert(self.machine.memory, Bytes)
 
     @property
     def place(self) -> Place:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from ...errors import MlpperfError
 from ..compare import ComparisonRecord, Request, carry_out, record
-from ..history.fields import shaped
 from ..history.recording import Recording
 from ..pool.lock import BusyError
 from .lineage import Lineage
@@ -55,4 +56,4 @@ class Here:
             raise
         except MlpperfError as reason:
             return reason
-        return shaped(self.recording.written[-1], ComparisonRecord)
+        return msgspec.convert(self.recording.written[-1], ComparisonRecord)

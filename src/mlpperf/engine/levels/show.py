@@ -1,4 +1,4 @@
-"""The steps of a branch in words: what changed, what contradicts, and what is not linked."""
+"""The steps of a branch in words, and how a backfill and a bisection of it go on and end."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from ..lines import Line, Lines, sentence
 from ..suites.series import Series, fits
 from ..words import by_percent, count, plain, some
 from .backfill import Compared
+from .bisection import Hunt
 from .edges import EVERY
 from .fitting import ALARMS, Step
-from .gathering import Levels, grown_between, wrong_at
+from .gathering import Levels, Link, grown_between, wrong_at
 from .lineage import Lineage
+from .measuring import SECONDS_OF_ONE
 from .planning import Plan
 
 ERROR_FACTOR_SHOWN = 1.05  # smallest factor by which errors had to grow that is worth a note
-NAMED_MOST = 3  # series in a sentence
+NAMED_MOST, COMMITS_MOST = 3, 5  # series and commits in a sentence
+BUDGET_MOST = 115.0  # seconds of timing in a comparison of many series
+DRY_RUN_SECONDS = 10.0  # that a comparison of few series takes besides
 
 
 class SeriesStep(NamedTuple):
@@ -214,3 +218,51 @@ def duration(seconds: float) -> str:
     """Minutes; above an hour and a half, hours."""
     minutes = seconds / 60
     return f"{minutes / 60:.1f} hours" if minutes > 90 else count(math.ceil(minutes), "minute")
+
+
+def seconds_for(series: int) -> float:
+    """The default budget of a comparison of that many series."""
+    return min(SECONDS_OF_ONE * series, BUDGET_MOST)
+
+
+def cost(target: Hunt, seconds: float) -> str:
+    """The number of comparisons to expect, and their time."""
+    number = len(target.series)
+    of = target.series[0].name if number == 1 else count(number, "benchmark")
+    return plain(
+        f"{of}: {count(target.last, 'commit')}, about {count(target.comparisons, 'comparison')} "
+        f"of at most {seconds:.0f} s plus a dry run; if there is one step, at most "
+        f"{duration(target.comparisons * (seconds + DRY_RUN_SECONDS))}."
+    )
+
+
+def outcome(target: Hunt, whole: Link) -> list[str]:
+    """The result of a bisection, a sentence for each series."""
+    lineage = target.plan.levels.lineage
+    first, last = lineage[0].short, lineage[-1].short
+    if not target.series and whole.untouched:
+        return [f"No benchmark runs code that changed from {first} to {last}."]
+    if not target.series:
+        return [f"Nothing is slower at {last} than at {first}."]
+    return [plain(_outcome(target, series)) for series in target.series]
+
+
+def _outcome(target: Hunt, series: Series) -> str:
+    lineage = target.plan.levels.lineage
+    clauses = []
+    for step in target.steps(series):
+        if step.is_drift:
+            where = f"as a drift from {lineage[step.where.first]} to {lineage[step.where.last]}"
+        elif step.earliest == step.latest:
+            confidence = f"with {100 * target.confidence:g} % confidence"
+            where = f"since {lineage[step.where.first]}, {confidence}"
+        else:
+            between = [lineage[at] for at in range(step.earliest, step.latest + 1)]
+            where = f"since one of {some([str(commit) for commit in between], COMMITS_MOST)}"
+        clauses.append(f"{step.ratio} {where}")
+    if not clauses:
+        return (
+            f"{series.name}: no detectable change at any commit from {lineage[0].short} to "
+            f"{lineage[-1].short}."
+        )
+    return f"{series.name}: {'; '.join(clauses)}."

@@ -15,6 +15,7 @@ import numpy as np
 from ...devices import available_threads, threads
 from ...errors import last_line
 from ...hotpath import Cost
+from ..table import Badge, Table
 from .ceilings import floor_seconds
 from .machine import BUSY, Bystanders, clock_resolution, describe
 
@@ -49,6 +50,20 @@ def examine(checks: Sequence[Callable[[], Check]] = ()) -> Iterator[Check]:
     yield _noise()
     for check in checks:
         yield check()
+
+
+def table(done: Sequence[Check]) -> Table:
+    """The checks, with advice."""
+    kinds = {"fine": "good", "note": "note", "problem": "bad"}
+    rows = [
+        (
+            Badge(check.state, kinds[check.state]),
+            check.what,
+            check.result + (f"\n→ {check.advice}" if check.advice else ""),
+        )
+        for check in done
+    ]
+    return Table("", ("", "check", "result"), rows, text=range(3), wrap=(2,))
 
 
 def _ceilings() -> Check:

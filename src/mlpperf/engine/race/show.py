@@ -1,4 +1,4 @@
-"""The tables of proofs, races and the doctor's checks."""
+"""The tables of proofs and races."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 
 from ...agreement import Proof
-from ..machine.doctor import Check
 from ..statistics.verdicts import Verdict
 from ..table import Badge, Cell, Table, grouped
 from ..words import count, seconds, times
@@ -135,20 +134,6 @@ def summary(results: Sequence[Result]) -> str:
     marked = sum(bool(r.doubts) for r in results)
     end = f"; {count(marked, 'verdict')} may be wrong (?)." if marked else "."
     return f"{count(len(results), 'result')} beside their references: {', '.join(counts)}{end}"
-
-
-def checks(done: Sequence[Check]) -> Table:
-    """The doctor's checks, with advice."""
-    kinds = {"fine": "good", "note": "note", "problem": "bad"}
-    rows = [
-        (
-            Badge(check.state, kinds[check.state]),
-            check.what,
-            check.result + (f"\n→ {check.advice}" if check.advice else ""),
-        )
-        for check in done
-    ]
-    return Table("", ("", "check", "result"), rows, text=range(3), wrap=(2,))
 
 
 def speedup(r: Result) -> tuple[str, str]:
