@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, fields
 from functools import cached_property
 from typing import Any, Literal
@@ -11,7 +10,6 @@ import msgspec
 
 from ...agreement import Proof
 from ..race.result import Result
-from ..statistics.intervals import Interval
 from .fields import Amount, Bounds, Count, Name, Positive, inverse, known, seconds_of
 from .records import Origin
 from .rows import Metric, Row, Run, minor, software_name
@@ -63,9 +61,7 @@ class RaceRecord(Origin, kw_only=True, dict=True):
         """The result from which the record was made."""
         values = {field.name: getattr(self, field.name) for field in fields(Result)}
         values |= {name: known(values[name]) for name in NUMBERS}
-        speedup = self.speedup
-        high = math.inf if speedup.high is None else speedup.high
-        values["speedup"] = Interval(known(speedup.median), known(speedup.low), high)
+        values["speedup"] = self.speedup.interval
         values["proof"] = Proof(known(self.proof.error), known(self.proof.tolerance))
         return Result(**values)
 

@@ -30,6 +30,7 @@ from ..git import query
 from ..machine.environment import environment
 from ..machine.in_force import in_force
 from ..machine.machine import Machine
+from ..words import count
 from ..worker.environment import NONE
 from ..worker.memory import keep_freed_memory
 from .fields import Bytes, Count, Options, seconds_of
@@ -66,7 +67,7 @@ class Place(NamedTuple):
     threads: int
 
     def __str__(self) -> str:
-        return f"{self.machine}; {self.device}, {self.threads} thread{'s' * (self.threads != 1)}"
+        return f"{self.machine}; {self.device}, {count(self.threads, 'thread')}"
 
 
 class Origin(msgspec.Struct, kw_only=True):

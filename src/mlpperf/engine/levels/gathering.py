@@ -16,6 +16,7 @@ from ...errors import MlpperfError
 from ..compare import ComparisonRecord, Outcome, comparisons
 from ..history.records import Origin
 from ..suites.series import Series
+from ..words import count
 from .edges import EVERY, EXACT, Network, Places
 from .fitting import Fit, fit_all
 from .lineage import Lineage, lineage
@@ -184,8 +185,7 @@ class Levels:
 
 def _machine(origin: Origin) -> str:
     """The kind of machine and its setting, without the name of the host."""
-    threads = f"{origin.threads} thread{'s' * (origin.threads != 1)}"
-    return f"{origin.machine.kind}, {origin.device}, {threads}"
+    return f"{origin.machine.kind}, {origin.device}, {count(origin.threads, 'thread')}"
 
 
 def levels_of(records: Iterable[ComparisonRecord], unreadable: list[str], every: Lineage) -> Levels:
