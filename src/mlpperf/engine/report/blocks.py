@@ -42,11 +42,21 @@ class Prose:
 
 
 @dataclass(frozen=True)
-class Html:
-    """HTML as it is, such as a table that draws itself, and the scripts that it needs."""
+class Names:
+    """Names with links, folded; `more` are left out."""
 
-    html: Markup
-    scripts: Sequence[str] = ()
+    summary: str
+    names: Sequence[Anchor]
+    more: int
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command to copy, below a heading, and what to know about it."""
+
+    title: str
+    command: str
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,16 @@ class Plot:
 
     scripts: ClassVar[Sequence[str]] = (PLOTLY, "plots.js")
     figure: Figure
+    alt: str
+
+
+@dataclass(frozen=True)
+class Level:
+    """The plot of a series, drawn from the data file of all commits and its own JSON."""
+
+    scripts: ClassVar[Sequence[str]] = (PLOTLY, "plots.js", "levels.js")
+    file: str
+    level: str
     alt: str
 
 
@@ -148,21 +168,8 @@ class Map:
     choices: Mapping[str, Sequence[str]]
 
 
-Block = (
-    Table
-    | Forest
-    | Prose
-    | Html
-    | Files
-    | Plot
-    | Code
-    | Curves
-    | Filters
-    | Commits
-    | Facts
-    | Log
-    | Map
-)
+Drawn = Plot | Level | Curves | Map | Commits  # by scripts
+Block = Table | Forest | Prose | Names | Command | Files | Code | Filters | Facts | Log | Drawn
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from markupsafe import Markup
-
 from ..compare import (
     Comparison,
     ComparisonDetails,
@@ -23,10 +21,10 @@ from ..compare import (
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
-from ..table import Cell, Table
+from ..table import Anchor, Cell, Table
 from ..words import SHORT, WORKING_TREE, count, plain, seconds
 from . import addresses
-from .blocks import Html, Page, Prose, Section
+from .blocks import Command, Names, Page, Prose, Section
 from .causes_section import causes_section
 from .draft import Draft
 from .forest import Forest, Row, kinds, ordered
@@ -153,23 +151,11 @@ def _nothing(record: ComparisonDetails, skipped: int) -> str:
     return "Nothing was timed."
 
 
-def _skipped(left_out: Sequence[Series]) -> Html:
+def _skipped(left_out: Sequence[Series]) -> Names:
     """The names of the series that run no changed code, folded."""
-    items = Markup("").join(
-        Markup('<li><a href="{}">{}</a></li>').format(addresses.benchmark(one), plain(one.name))
-        for one in left_out[:ROWS_MOST]
-    )
-    more = len(left_out) - ROWS_MOST
-    return Html(
-        Markup(
-            "<details><summary>{} skipped: no changed code runs</summary>"
-            '<ul class="names">{}</ul>{}</details>'
-        ).format(
-            f"{count(len(left_out), 'benchmark')}",
-            items,
-            Markup("<p>and {:,} more</p>").format(more) if more > 0 else "",
-        )
-    )
+    names = [Anchor(plain(one.name), addresses.benchmark(one)) for one in left_out[:ROWS_MOST]]
+    summary = f"{count(len(left_out), 'benchmark')} skipped: no changed code runs"
+    return Names(summary, names, len(left_out) - len(names))
 
 
 def notes(record: ComparisonDetails) -> list[str]:
@@ -254,11 +240,7 @@ def _trees(record: ComparisonRecord) -> list[str]:
     return [side for side in ("base", "head") if side not in named]
 
 
-def _again(record: ComparisonDetails) -> Html:
-    text = "<p>The working tree of that day is not recorded; the command takes today's.</p>"
-    remark = Markup(text if _trees(record) else "")
-    return Html(
-        Markup('<h3>The command that repeats it</h3><pre class="command">{}</pre>{}').format(
-            plain(command(record)), remark
-        )
-    )
+def _again(record: ComparisonDetails) -> Command:
+    tree = "The working tree of that day is not recorded; the command takes today's."
+    remark = tree if _trees(record) else ""
+    return Command("The command that repeats it", plain(command(record)), remark)

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from ..levels.edges import EVERY, Floats
 from ..levels.fitting import Fit
@@ -23,17 +22,16 @@ from ..levels.lineage import Commit
 from ..statistics.intervals import WITHIN
 from ..suites.series import Series
 from ..words import by_percent, count, plain
-from .blocks import PLOTLY, Html
+from .blocks import Level
 from .draft import Draft
 
 DOTS_MOST = 400  # in a plot
 LABELS_MOST = 12  # of steps, in a plot
 SUBJECT_MOST = 100  # characters of a message
 COMMITS = "data/commits.js"
-SCRIPTS = (PLOTLY, "plots.js", "levels.js")
 
 
-def level_plot(site: Draft, levels: Levels, series: Series, hrefs: Mapping[int, str]) -> Html:
+def level_plot(site: Draft, levels: Levels, series: Series, hrefs: Mapping[int, str]) -> Level:
     """The plot of a series; `hrefs` has the page of the comparison behind the steps at a place."""
     if COMMITS not in site.data:
         commits = json.dumps([_about(commit) for commit in levels.lineage.commits])
@@ -43,14 +41,8 @@ def level_plot(site: Draft, levels: Levels, series: Series, hrefs: Mapping[int, 
         f"The level of {series.name} over {count(len(levels.lineage), 'commit')}, with "
         f"{count(len(fit.steps), 'step')}; the tables below have the figures."
     )
-    return Html(
-        Markup(
-            '<div class="level" data-file="{}" data-level="{}"><div class="plot" role="img" '
-            'aria-label="{}"></div><noscript><p>This plot needs JavaScript; the tables have the '
-            "same figures.</p></noscript></div>"
-        ).format(COMMITS, json.dumps(drawn(levels, fit, hrefs), separators=(",", ":")), plain(alt)),
-        SCRIPTS,
-    )
+    level = json.dumps(drawn(levels, fit, hrefs), separators=(",", ":"))
+    return Level(COMMITS, level, plain(alt))
 
 
 def _about(commit: Commit) -> list[str]:
