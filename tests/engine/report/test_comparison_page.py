@@ -19,6 +19,7 @@ from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.work import Work
 from mlpperf.engine.history.fields import Bounds
 from mlpperf.engine.history.records import CodeVersion, append, as_records
+from mlpperf.engine.report import comparison_page
 from mlpperf.engine.report.gather import NEWEST_MOST, Material, gather
 from mlpperf.engine.report.site import write
 from mlpperf.engine.statistics.intervals import Interval
@@ -147,6 +148,21 @@ def test_the_command_repeats_the_comparison(site: Callable[..., Path]) -> None:
     html = only_page(site(made))
     expected = f"mlpperf compare {BASE[:10]} {HEAD[:10]} --series &#39;*it*&#39; --budget 60"
     assert f'<pre class="command">{expected}' in html
+
+
+def test_what_was_skipped_is_folded_and_only_the_first_are_listed(
+    site: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison_page, "ROWS_MOST", 2)
+    skipped = [other(f"test_{letter}<b>", Verdict.UNCHANGED_CODE) for letter in "abc"]
+    html = only_page(site(comparison(timed("test_slow", 0.1), *skipped, head=None)))
+    assert "<details><summary>3 benchmarks skipped: no changed code runs</summary>" in html
+    listed = re.findall(r'<ul class="names">(.*)</ul><p>and 1 more</p></details>', html)
+    (names,) = (
+        re.findall(r'<li><a href="benchmark-[^"]+">([^<]+)</a></li>', one) for one in listed
+    )
+    assert names == [f"tests/test_it.py::test_{letter}&lt;b&gt;" for letter in "ab"]
+    assert "</pre><p>The working tree of that day is not recorded; the command" in html
 
 
 def test_a_working_tree_is_named_with_its_changes(site: Callable[..., Path]) -> None:
