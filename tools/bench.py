@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.show_ladder import sentence
 from mlpperf.cli.main import main as mlpperf
-from mlpperf.engine.history.reading import read_records
+from mlpperf.engine.history.reading import readable
 from mlpperf.engine.history.records import records_folder
 
 PARTS = {
@@ -46,7 +46,7 @@ def main(of_race: Sequence[str] = ()) -> int:
             code = subprocess.run(command, check=False).returncode
         if code:
             return code
-    rungs = [*read_records(records_folder(), RungRecord, [])]
+    rungs = [*readable(records_folder(), RungRecord, [])]
     newest = [r for r in rungs if r.time == rungs[-1].time]
     print(f"\n── Done in {time.monotonic() - start:.0f} s")
     print(f"Proven: {printed.getvalue().strip().splitlines()[-1]}")

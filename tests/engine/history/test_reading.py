@@ -22,7 +22,7 @@ from mlpperf.engine.calibrate.recorded import (
 from mlpperf.engine.calibrate.trials import Trial
 from mlpperf.engine.compare.records import ComparisonRecord
 from mlpperf.engine.history.races import RaceRecord, race_content, rows_of_race
-from mlpperf.engine.history.reading import each_line, read_records
+from mlpperf.engine.history.reading import read_records, readable
 from mlpperf.engine.history.records import CodeVersion, Origin, append, finite
 
 
@@ -56,15 +56,9 @@ def real(name: str) -> list[dict[str, Any]]:
     return [fields for fields in lines if fields["kind"] == name]
 
 
-def lines_of(folder: Path, kind: type[Origin]) -> list[Origin | str]:
-    """The records and the sentences about other lines, in the order of the file."""
-    decode = msgspec.json.Decoder(kind).decode
-    return list(each_line(folder / f"{kind.FILE}.jsonl", decode))
-
-
 def read(folder: Path, kind: type[Origin], *lines: dict[str, Any]) -> list[Origin | str]:
     append(lines, folder, kind.FILE)
-    return lines_of(folder, kind)
+    return list(read_records(folder, kind))
 
 
 # --- what was ever written -----------------------------------------------------------------------
@@ -225,9 +219,9 @@ def test_other_schemas_and_half_lines_are_named_too(tmp_path: Path) -> None:
     append([{**race, "schema": 2}, race], tmp_path)
     file = tmp_path / "races.jsonl"
     file.write_bytes(file.read_bytes() + b'{"schema": 1, "ki')
-    other, whole, half = lines_of(tmp_path, RaceRecord)
+    other, whole, half = read_records(tmp_path, RaceRecord)
     unreadable: list[str] = []
-    assert list(read_records(tmp_path, RaceRecord, unreadable)) == [whole]
+    assert list(readable(tmp_path, RaceRecord, unreadable)) == [whole]
     assert unreadable == [other, half]
     assert other == f"{file}, line 1: not a record of schema 1"
     assert isinstance(whole, Origin)
@@ -251,7 +245,7 @@ def test_a_mark_of_the_byte_order_and_ends_of_lines_of_windows_are_no_damage(
     append(real("race"), tmp_path)
     file = tmp_path / "races.jsonl"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
-    assert all(isinstance(record, Origin) for record in lines_of(tmp_path, RaceRecord))
+    assert all(isinstance(record, Origin) for record in read_records(tmp_path, RaceRecord))
 
 
 def test_the_damaged_field_is_named(tmp_path: Path) -> None:
@@ -261,13 +255,13 @@ def test_the_damaged_field_is_named(tmp_path: Path) -> None:
 
 
 def test_no_file_holds_no_records(tmp_path: Path) -> None:
-    assert lines_of(tmp_path, RaceRecord) == []
-    assert lines_of(tmp_path / "nowhere", RaceRecord) == []
+    assert list(read_records(tmp_path, RaceRecord)) == []
+    assert list(read_records(tmp_path / "nowhere", RaceRecord)) == []
 
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "races.jsonl").mkdir()
-    (sentence,) = lines_of(tmp_path, RaceRecord)
+    (sentence,) = read_records(tmp_path, RaceRecord)
     assert sentence == f"{tmp_path / 'races.jsonl'}: Is a directory"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlpperf.engine.history import recording as module
-from mlpperf.engine.history.reading import read_records
+from mlpperf.engine.history.reading import readable
 from mlpperf.engine.history.recording import Recording, json_text
 from mlpperf.engine.history.records import CodeVersion, Origin
 from mlpperf.errors import MlpperfError
@@ -35,7 +35,7 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> list[CodeVersion]:
 
 def numbers(folder: Path) -> list[int]:
     unreadable: list[str] = []
-    records = list(read_records(folder, Number, unreadable))
+    records = list(readable(folder, Number, unreadable))
     assert not unreadable
     return [record.number for record in records]
 

@@ -358,7 +358,7 @@ def test_why_explains_the_last_comparison_with_a_change(town: Any) -> None:
     assert record["explanations"][0]["effects"][0]["parts"] == [
         "Town.size (src/town/streets.py:42)"
     ]
-    (read,) = read_records(town.folder.parent / "records", CausesRecord, [])
+    (read,) = read_records(town.folder.parent / "records", CausesRecord)
     assert isinstance(read, CausesRecord)
     assert read.explanations[0].named == ASV
     refused = run(town, "why", "*no such*")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..history.fields import Amount, Count, Name, Positive, known
-from ..history.reading import each_line
+from ..history.reading import read_records
 from ..history.records import Origin
 from ..statistics.verdicts import Verdict
 from ..suites.series import Series
@@ -185,8 +185,7 @@ def comparisons(folder: Path) -> tuple[list[ComparisonRecord], list[str]]:
     """The comparisons recorded in `folder`, and a sentence for each line that cannot be read."""
     gathering, unreadable = _Gathering(), list[str]()
     kept: list[tuple[ComparisonRecord, _Span, int]] = []
-    decode = msgspec.json.Decoder(ComparisonRecord).decode
-    for line, record in enumerate(each_line(folder / f"{ComparisonRecord.FILE}.jsonl", decode)):
+    for line, record in enumerate(read_records(folder, ComparisonRecord)):
         if isinstance(record, str):
             unreadable.append(record)
             continue

@@ -17,7 +17,7 @@ import msgspec
 
 from ...errors import MlpperfError
 from ..history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Share
-from ..history.reading import each_line, read_records
+from ..history.reading import each_line, readable
 from ..history.records import Origin
 from ..machine.environment import Environment
 from ..statistics.verdicts import Judgement, Reason, Verdict
@@ -229,7 +229,7 @@ def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
         raise MlpperfError(f"{folder} has no comparison{about}: run `mlpperf compare BASE`.")
     result, whole = decoded(last, "The recorded comparison")
     causes: list[str] = whole.causes.verdict if whole.causes else []
-    for record in [] if causes else read_records(folder, CausesRecord, []):
+    for record in [] if causes else readable(folder, CausesRecord, []):
         if (
             code_of(record) == code_of(whole)
             and record.time >= whole.time

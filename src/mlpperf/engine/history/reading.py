@@ -18,12 +18,17 @@ AnyRecord = TypeVar("AnyRecord", bound=Origin)
 Line = TypeVar("Line")
 
 
-def read_records(folder: Path, kind: type[AnyRecord], unreadable: list[str]) -> Iterator[AnyRecord]:
-    """The records of a kind in `folder`; `unreadable` gets a sentence for each other line.
+def read_records(folder: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord | str]:
+    """The records of a kind in `folder`, and a sentence for each line that cannot be read.
 
     One line at a time, because the records of years need not fit into memory together.
     """
-    for record in each_line(folder / f"{kind.FILE}.jsonl", msgspec.json.Decoder(kind).decode):
+    return each_line(folder / f"{kind.FILE}.jsonl", msgspec.json.Decoder(kind).decode)
+
+
+def readable(folder: Path, kind: type[AnyRecord], unreadable: list[str]) -> Iterator[AnyRecord]:
+    """The records alone; `unreadable` gets the sentences."""
+    for record in read_records(folder, kind):
         if isinstance(record, str):
             unreadable.append(record)
         else:

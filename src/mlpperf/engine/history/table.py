@@ -26,7 +26,7 @@ from .fields import json_in, writable
 from .from_asv import benchmarks_of_asv, rows_of_asv
 from .from_pytest_benchmark import rows_of_pytest_benchmark
 from .races import RaceRecord, rows_of_race
-from .reading import read_records
+from .reading import readable
 from .rows import Metric, Row, Run
 
 # Options for git's log: hash, seconds since 1970 and subject, whatever the user has configured.
@@ -292,7 +292,7 @@ def _rows(
     """The rows of all sources; a sentence for what cannot be read is appended to `unreadable`."""
     if records is not None:
         _there([*records.glob("races.jsonl")], "races", records, "`mlpperf race`")
-        for race in read_records(records, RaceRecord, unreadable):
+        for race in readable(records, RaceRecord, unreadable):
             seen(race)
             yield from rows_of_race(race)
     if asv is not None:

@@ -25,7 +25,7 @@ from ..compare import (
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
-from ..history.reading import AnyRecord, read_records
+from ..history.reading import AnyRecord, readable
 from ..history.records import Origin, Place
 from ..history.table import History, history
 from ..levels.gathering import Levels, levels_here
@@ -115,13 +115,13 @@ def gather(
         material.unreadable += read.unreadable
         material.races = list(newest.values())
     if records:
-        material.calibrations = [*read_records(records, CalibrationRecord, material.unreadable)]
+        material.calibrations = [*readable(records, CalibrationRecord, material.unreadable)]
         material.comparisons, unreadable = comparisons(records)
         material.unreadable += unreadable
-        causes = [*read_records(records, CausesRecord, material.unreadable)]
+        causes = [*readable(records, CausesRecord, material.unreadable)]
         material.causes = _explained(material.comparisons, causes)
         for kind in kinds:
-            material.others[kind] = [*read_records(records, kind, material.unreadable)]
+            material.others[kind] = [*readable(records, kind, material.unreadable)]
     material.levels = levels_here(material.comparisons)
     if records:
         lines = {one.outcomes.line for one in chosen(material.comparisons, material.levels)}
