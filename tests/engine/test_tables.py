@@ -29,8 +29,9 @@ from mlpperf.engine.race.show import (
 )
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.show import overview, print_page
+from mlpperf.engine.table import Table
 from mlpperf.engine.terminal import PLAIN_WIDTH, as_text
-from mlpperf.engine.words import seconds, times
+from mlpperf.engine.words import memory, percent_range, seconds, times
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
 from mlpperf.paths import PATHS
 
@@ -212,6 +213,29 @@ def test_times_without_bounds_can_be_shown(value: float) -> None:
 
 
 # --- tables --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 B"), (488, "488 B"), (999.6, "1 kB"), (12_345_678, "12.3 MB")]
+)
+def test_memory_has_three_digits_and_a_unit(value: float, text: str) -> None:
+    assert memory(value) == text
+
+
+@pytest.mark.parametrize(
+    ("ratios", "text"), [([1.11], "+11.0 %"), ([1.628, 0.9, 1.531], "-10.0 to +62.8 %")]
+)
+def test_several_changes_are_given_by_their_ends(ratios: list[float], text: str) -> None:
+    assert percent_range(ratios) == text
+
+
+def test_a_column_without_anything_is_not_shown() -> None:
+    table = Table(
+        "Title", ("name", "empty", "value", "none"), [["a", "", "1", "–"], ["b", "", "", "–"]]
+    )
+    assert table.filled == [0, 2]
+    assert as_text(table).split() == ["Title", "name", "value", "a", "1", "b"]
+    assert Table("Title", ("name", "value"), []).filled == [0, 1]
 
 
 def test_overview_shows_every_path_with_all_its_names() -> None:

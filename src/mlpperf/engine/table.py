@@ -18,6 +18,7 @@ from rich.text import Text
 Record = TypeVar("Record")
 Key = TypeVar("Key")
 APART = 3  # columns of characters between two columns of a table
+NOTHING = "–"  # of a cell
 WRAPPED = 24  # of a column whose text takes several lines
 STYLES = {"good": "green", "bad": "bold red", "note": "yellow"}
 
@@ -72,6 +73,14 @@ class Table:
     data: str = ""
     code: Container[int] = ()
 
+    @property
+    def filled(self) -> list[int]:
+        """The columns to show: the first one, and those with something in any row."""
+        return [i for i, _ in enumerate(self.columns) if not i or not self._bare(i)]
+
+    def _bare(self, column: int) -> bool:
+        return bool(self.rows) and all(str(row[column]) in ("", NOTHING) for row in self.rows)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table for a terminal, plain where there is none.
 
@@ -86,8 +95,10 @@ class Table:
         """The columns of each table that is needed for a terminal of some width."""
         tables: list[list[int]] = []
         left = 0
-        for i, column in enumerate(self.columns):
-            longest = max(cell_len(str(cell)) for cell in (column, *(row[i] for row in self.rows)))
+        for i in self.filled:
+            longest = max(
+                cell_len(str(cell)) for cell in (self.columns[i], *(row[i] for row in self.rows))
+            )
             needed = APART + (min(longest, WRAPPED) if i in self.wrap else longest)
             if i == 0:
                 first = min(needed, width // 2)

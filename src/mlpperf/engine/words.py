@@ -16,6 +16,12 @@ def seconds(value: float) -> str:
     return f"{value / size:.0f} {unit}" if value >= 999.5 else f"{value / size:.3g} {unit}"
 
 
+def memory(value: float) -> str:
+    """Bytes with three digits and a unit, such as `12.3 MB`."""
+    power = next((power for power in (9, 6, 3) if value >= 0.9995 * 10**power), 0)
+    return f"{value / 10**power:.3g} {'kMG'[power // 3 - 1] if power else ''}B"
+
+
 def times(value: float, uncertainty: float = 0.01) -> str:
     """A ratio such as `3.14×`, with no more digits than its relative uncertainty supports."""
     if not math.isfinite(value):
@@ -42,6 +48,12 @@ def plain(text: str) -> str:
 def by_percent(ratio: float) -> str:
     """A ratio as a change, such as `+3.1 %`; a question mark for one that is not known."""
     return f"{100 * (ratio - 1):+,.1f} %" if math.isfinite(ratio) else "?"
+
+
+def percent_range(ratios: Sequence[float]) -> str:
+    """Ratios as changes from the smallest to the largest, such as `+1.8 to +2.4 %`."""
+    low, high = by_percent(min(ratios)), by_percent(max(ratios))
+    return low if low == high else f"{low.removesuffix(' %')} to {high}"
 
 
 def count(number: int, what: str) -> str:

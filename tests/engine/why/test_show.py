@@ -63,6 +63,12 @@ def test_the_sentence_names_the_cause_and_bounds_the_rest() -> None:
     assert exit_code(CAUSES) == 0
 
 
+def read_back(causes: Causes) -> CausesRecord:
+    """Causes as their record has them."""
+    (written,) = as_records("causes", current_commit(), [record(causes)])
+    return msgspec.json.decode(json.dumps(written), type=CausesRecord)
+
+
 def recorded(series: Series, folder: Path) -> None:
     """Record a comparison of one series in a folder."""
     findings = {series: Finding(series)}
@@ -105,6 +111,28 @@ def test_parts_that_act_together_have_a_clause() -> None:
     )
 
 
+def test_benchmarks_with_the_same_causes_share_a_sentence() -> None:
+    def of(series: Series, ratio: float, *effects: Effect) -> Explanation:
+        by = Bounds(ratio, ratio - 0.01, ratio + 0.01)
+        guilty = msgspec.structs.replace(GUILTY, change=by)
+        return msgspec.structs.replace(explanation(guilty, *effects, whole=by), **series._asdict())
+
+    first, second, third = (
+        SERIES._replace(variant=name) for name in ("test_1", "test_2", "test_3")
+    )
+    other = Effect(["k (k.py:1)"], SLOWER, SLOWER, SAME, True, [])
+    every = (of(first, 2.05), of(OTHER, 1.5, other), of(second, 1.531, INNOCENT), of(third, 1.628))
+    one, two = sentences(Causes("main", "topic", COMMITS, every))
+    assert one == (
+        "tests/a.py::test_1 and 2 more benchmarks, slower by 53.1 to 105.0 %: f (a.py:3), "
+        "+53.1 to +105.0 %; the rest is below 0.3 %."
+    )
+    assert two == "tests/a.py::test_b, slower by 50.0 %: f (a.py:3), +50.0 %; k (k.py:1), +11.0 %."
+    blocks = causes_section(read_back(Causes("main", "topic", COMMITS, every))).blocks
+    (code,) = [block for block in blocks if block.kind == "code"]
+    assert [remark for remark, _, _ in code.sources] == ["+50.0 to +105.0 %"]
+
+
 def test_a_terminal_shows_every_effect() -> None:
     console = Console(file=io.StringIO(), width=110)
     console.print(text(CAUSES))
@@ -120,8 +148,7 @@ def test_markdown_has_the_lines_of_the_cause_and_cannot_be_broken_out_of() -> No
 
 
 def test_the_record_can_be_read_and_is_shown_on_the_page() -> None:
-    (written,) = as_records("causes", current_commit(), [record(CAUSES)])
-    read = msgspec.json.decode(json.dumps(written), type=CausesRecord)
+    read = read_back(CAUSES)
     assert read.explanations[0].named == SERIES
     blocks = causes_section(read).blocks
     rows = [row for block in blocks if isinstance(block, Forest) for row in block.rows]
@@ -144,8 +171,7 @@ def test_functions_that_take_longer_are_shown_everywhere() -> None:
     console.print(text(causes))
     assert "30.0 → 80.0" in console.file.getvalue()  # type: ignore[attr-defined]
     assert "houses\\| (a.py:9) | 30.0" in markdown(causes)
-    (written,) = as_records("causes", current_commit(), [record(causes)])
-    read = msgspec.json.decode(json.dumps(written), type=CausesRecord)
+    read = read_back(causes)
     assert read.flames == [flame]
     blocks = causes_section(read).blocks
     assert [block.alt for block in blocks if isinstance(block, Plot)]
@@ -155,6 +181,11 @@ def test_functions_that_take_longer_are_shown_everywhere() -> None:
         CAUSES, flames=(msgspec.structs.replace(flame, samples=dict.fromkeys(number, 3)),)
     )
     assert "30.0 → 80.0" not in markdown(same)
+    few = replace(
+        causes, flames=(msgspec.structs.replace(flame, samples={"base": 40, "head": 90}),)
+    )
+    assert "30.0 → 80.0" not in markdown(few)
+    assert not [block for block in causes_section(read_back(few)).blocks if isinstance(block, Plot)]
 
 
 # --- after a comparison ---------------------------------------------------------------------------

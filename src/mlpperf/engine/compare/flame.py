@@ -18,6 +18,7 @@ from ..words import plain
 from .records import NamedSeries, Side
 
 SHOWN_MOST = 10  # functions of a table
+SAMPLES_LEAST = 50  # of each version; a share of a half is then known to ±14 percent points
 CHANCE = 0.05  # probability that any function of equal versions differs
 
 
@@ -89,6 +90,11 @@ class Flame(NamedSeries, kw_only=True, gc=False):
             raise ValueError("the ratio of a call is unknown")
         if any(not -1 <= frame.caller < i for i, frame in enumerate(self.frames)):
             raise ValueError("a frame has no caller before it")
+
+    @property
+    def enough(self) -> bool:
+        """Whether shares are known well enough to be shown."""
+        return min(self.samples.values()) >= SAMPLES_LEAST
 
     def growths(self) -> list[Growth]:
         """Every function, the largest significant difference of its own time first."""

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ..compare import CausesRecord
 from ..history.fields import Bounds
-from ..words import by_percent, count, plain, some
+from ..words import by_percent, count, percent_range, plain, some
 from .blocks import Code, Plot, Prose, Section, highlighted
 from .figures import icicle
 from .forest import Forest, Row
@@ -31,18 +31,17 @@ NAMED_MOST = 2  # parts in a row
 def causes_section(record: CausesRecord) -> Section:
     """Rows with the effect of each part, and the lines of each cause side by side."""
     blocks: list[Any] = [Prose(plain(sentence)) for sentence in record.verdict]
+    ratios: dict[tuple[str, str], list[float]] = {}  # by part and its lines
     for number, one in enumerate(record.explanations, 1):
-        rows, sources = [], []
+        rows = []
         for effect in one.effects:
             ratio = effect.change.interval
             kind = "unchanged"
             if effect.cause:
                 kind = "slower" if ratio.median > 1 else "faster"
-                sources += [
-                    (by_percent(ratio.median), plain(part), highlighted(hunk, diff=True))
-                    for part, hunk in zip(effect.parts, effect.hunks, strict=False)
-                    if hunk
-                ]
+                for part, hunk in zip(effect.parts, effect.hunks, strict=False):
+                    if hunk:
+                        ratios.setdefault((part, hunk), []).append(ratio.median)
             verdict = "cause" if effect.cause else "not significant"
             both = [_shown(effect.alone), _shown(effect.last)]
             rows.append(Row(plain(some(effect.parts, NAMED_MOST)), "", kind, verdict, ratio, both))
@@ -53,11 +52,16 @@ def causes_section(record: CausesRecord) -> Section:
                 rows, title, name=f"causes-{number}", subject="part", values=columns, filters=False
             )
         )
-        if sources:
-            blocks.append(Code(sources))
+    if ratios:  # the lines of a part once, however many benchmarks it changes
+        sources = [
+            (percent_range(of), plain(part), highlighted(hunk, diff=True))
+            for (part, hunk), of in ratios.items()
+        ]
+        blocks.append(Code(sources))
     when = f"Measured at {record.time[11:16]} UTC on {record.time[:10]}. "
     blocks.append(Prose(when + HOW_TO_READ, quiet=True))
-    for flame in record.flames:
+    flames = [flame for flame in record.flames if flame.enough]
+    for flame in flames:
         name = plain(flame.named.name)
         alt = f"functions of {name} below their callers; the table has those that differ most"
         blocks += [
@@ -65,7 +69,7 @@ def causes_section(record: CausesRecord) -> Section:
             Plot(icicle(flame), alt),
             flame.table(),
         ]
-    if record.flames:
+    if flames:
         blocks.append(Prose(HOW_TO_READ_FLAMES, quiet=True))
     return Section("Causes", blocks)
 

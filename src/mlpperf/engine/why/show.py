@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,8 +13,8 @@ from ..compare.causes import Effect, Explanation
 from ..compare.render import coded, escaped
 from ..lines import Line, Lines, sentence
 from ..statistics.intervals import Interval
-from ..table import Table
-from ..words import by_percent, count, plain, rounded, some
+from ..table import Table, grouped
+from ..words import by_percent, count, percent_range, plain, rounded, some
 from .causes import Causes
 
 NAMED_MOST = 3  # parts in a sentence
@@ -21,10 +22,10 @@ COLUMNS = ("change", "95 % interval", "added", "removed")
 
 
 def sentences(causes: Causes) -> list[str]:
-    """What the causes are: a sentence for each series, and one for what is not known."""
+    """What the causes are: a sentence for the series with the same ones; and what is not known."""
     if causes.unknown:
         return [plain(f"The causes are unknown: {causes.unknown}.")]
-    lines = [plain(_sentence(one)) for one in causes.explanations]
+    lines = [plain(_sentence(same)) for same in grouped(causes.explanations, _kind).values()]
     if causes.left_out:
         lines.append(
             f"{count(causes.left_out, 'changed benchmark')} not examined: name one with "
@@ -33,29 +34,51 @@ def sentences(causes: Causes) -> list[str]:
     return lines
 
 
-def _sentence(one: Explanation) -> str:
-    head = f"{one.named.name}, {_change(one.whole.interval)}"
+def _kind(one: Explanation) -> tuple[str, ...]:
+    """Equal for series of which one sentence can be about all: the same parts made them slower."""
+    names = sorted(part for effect in one.causes for part in effect.parts)
+    alone = () if one.causes and not one.together else one.named
+    return (_direction(one.whole.interval), *names, *alone)
+
+
+def _sentence(every: Sequence[Explanation]) -> str:
+    one = every[0]
+    more = f" and {count(len(every) - 1, 'more benchmark')}" if len(every) > 1 else ""
+    head = f"{one.named.name}{more}, {_change([same.whole.interval for same in every])}"
     if not one.causes:
         return f"{head}: no part of the change has a significant effect by itself."
-    clauses = [
-        f"{some(effect.parts, NAMED_MOST)}, {by_percent(effect.change.interval.median)}"
-        for effect in one.causes
-    ]
+    clauses = []
+    for effect in one.causes:
+        of_each = [
+            each.change.interval.median
+            for same in every
+            for each in same.causes
+            if each.parts == effect.parts
+        ]
+        clauses.append(f"{some(effect.parts, NAMED_MOST)}, {percent_range(of_each)}")
     text = f"{head}: {'; '.join(clauses)}"
-    rest = max(abs(bound - 1) for bound in (one.rest.interval.low, one.rest.interval.high))
-    if len(one.effects) > len(one.causes):
-        text += f"; the rest is below {rounded(100 * rest, 2)} %" if math.isfinite(rest) else ""
+    rests = [same.rest.interval for same in every if len(same.effects) > len(same.causes)]
+    rest = max((abs(bound - 1) for one in rests for bound in (one.low, one.high)), default=math.nan)
+    text += f"; the rest is below {rounded(100 * rest, 2)} %" if math.isfinite(rest) else ""
     if one.together:
         more = by_percent(math.exp(one.together))
         text += f"; parts act together (taken out of the head, one makes {more} more than alone)"
     return f"{text}."
 
 
-def _change(ratio: Interval) -> str:
+def _direction(ratio: Interval) -> str:
     if not ratio.excludes_one:
-        return f"no significant change ({ratio.between} %)"
-    word = "slower" if ratio.median > 1 else "faster"
-    return f"{word} by {abs(100 * (ratio.median - 1)):.1f} %"
+        return ""
+    return "slower" if ratio.median > 1 else "faster"
+
+
+def _change(ratios: Sequence[Interval]) -> str:
+    word = _direction(ratios[0])
+    if not word:
+        return f"no significant change ({ratios[0].between} %)"
+    sizes = [abs(100 * (ratio.median - 1)) for ratio in ratios]
+    ends = dict.fromkeys(f"{size:.1f}" for size in (min(sizes), max(sizes)))
+    return f"{word} by {' to '.join(ends)} %"
 
 
 def _cells(effect: Effect) -> tuple[str, str, str, str]:
@@ -83,7 +106,7 @@ def text(causes: Causes, samples: bool = True) -> RenderableType:
         ]
         whole = one.whole.interval
         kind = "bad" if whole.median > 1 else "good"
-        parts += [Lines(f"{one.named.name}, {_change(whole)}", kind, COLUMNS, lines), ""]
+        parts += [Lines(f"{one.named.name}, {_change([whole])}", kind, COLUMNS, lines), ""]
     for table in _tables(causes) if samples else ():
         parts += [table, ""]
     parts += [sentence(f"Warning: {one}", "dim") for one in causes.warnings]
@@ -92,7 +115,7 @@ def text(causes: Causes, samples: bool = True) -> RenderableType:
 
 def _tables(causes: Causes) -> list[Table]:
     """The functions of each series that take longer, or less long, beyond chance."""
-    tables = [flame.table(chance=False) for flame in causes.flames]
+    tables = [flame.table(chance=False) for flame in causes.flames if flame.enough]
     return [table for table in tables if table.rows]
 
 
