@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.engine.report.addresses import file_name
+from mlpperf.engine.report.blocks import Code, Page, Prose, Section
+from mlpperf.engine.report.draft import Content, Draft
+from mlpperf.engine.report.forest import Forest, Row
 from mlpperf.engine.report.gather import gather
 from mlpperf.engine.report.site import write
+from mlpperf.engine.table import Anchor, Table
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -148,6 +153,25 @@ def grave(tab: Any) -> list[Any]:
         for one in Axe().run(tab, options=options).response["violations"]
         if one["impact"] in ("serious", "critical")
     ]
+
+
+def test_a_long_name_fits_on_a_phone_wherever_it_stands(tmp_path: Path, tab: Any) -> None:
+    name = "tests/" + 12 * "long_" + "name.py::" + 12 * "long_" + "name[" + 40 * "x" + "]"
+
+    def draft(site: Draft) -> None:
+        blocks = [
+            Table(name, ("benchmark", "value"), [[name, name], [Anchor(name, "long.html"), "1"]]),
+            Forest([Row(name, "long.html", "slower", name, (1.1, 1.0, 1.2))], name, "names"),
+            Code([(name, name, Markup("code"))]),
+            Prose(name),
+        ]
+        site.pages.append(Page("long.html", name, name, [Section(name, blocks)], "Long"))
+
+    content = Content(pages=(("long.html", "Long", draft),))
+    site = write(tmp_path / "site", gather(tmp_path, None, None), [], "demo", content).parent
+    tab.set_viewport_size({"width": 390, "height": 844})
+    opened(tab, site / "long.html")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize("name", [*PAGES, *SINGLE])

@@ -39,7 +39,7 @@ def timed(name: str, change: float, half: float = 0.01, **more: Any) -> Finding:
     more = {"ratio_error": half / 2, "ratio_freedom": 8.0, "processes": 3, "judged": True, **more}
     series = Series("tests/test_it.py", "", name, "pytest")
     times = {"base": 1e-3, "head": 1e-3 * math.exp(change)}
-    return Finding(series, seconds=times, ratio=ratio, **more)
+    return Finding(series, **{"seconds": times, "ratio": ratio, **more})
 
 
 def other(name: str, verdict: Verdict) -> Finding:
@@ -198,6 +198,29 @@ def test_a_comparison_that_skipped_everything_is_only_listed(site: Callable[...,
     assert "no benchmark runs changed code" in listed
     (page,) = folder.glob("benchmark-*.html")
     assert "Every comparison skipped it" in page.read_text("utf-8")
+
+
+def test_versions_with_the_same_code_are_counted_not_listed(site: Callable[..., Path]) -> None:
+    same = comparison(same=True)
+    listed = (site(same, comparison(timed("it", 0.0)), same) / "compare.html").read_text("utf-8")
+    assert (
+        "3 comparisons; 0 show a change. Versions with the same code are not listed: 2." in listed
+    )
+    assert listed.count(f"main ({BASE[:10]}) → {HEAD[:10]}") == 1
+
+
+def test_a_comparison_has_the_same_figures_on_the_page_of_a_benchmark(
+    site: Callable[..., Path],
+) -> None:
+    """Its interval is one of ranks, which the errors of the history do not give."""
+    skewed = timed("it", 0.5, significant=True, ratio=Interval(1.623, 1.602, 1.649))
+    folder = site(comparison(skewed))
+    (row,) = rows(only_page(folder))
+    assert row[2:4] == ["1.62 ms", "+62.3 % (+60.2 to +64.9)"]
+    (page,) = folder.glob("benchmark-*.html")
+    html = page.read_text("utf-8")
+    assert "+62.3 % (+60.2 to +64.9)" in html
+    assert "A call took 1.62\u00a0ms" in html
 
 
 def test_the_newest_and_those_that_changed_something_have_pages(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
 
-from ..compare import SeriesDetails
+from ..compare import ComparisonRecord, Outcome, SeriesDetails
 from ..levels.fitting import Fit, Step
 from ..levels.gathering import Levels
 from ..levels.show import machine_of, not_compared, place
@@ -16,10 +17,10 @@ from ..statistics.intervals import UNKNOWN, WITHIN, student_interval
 from ..statistics.verdicts import verdict_in
 from ..suites.series import Series
 from ..table import Anchor, Cell, Table, grouped
-from ..words import by_percent, count, plain
+from ..words import by_percent, count, memory, plain
 from . import addresses
 from .blocks import Code, Page, Prose, Section, source
-from .comparison_page import seconds_shown, shown, sides
+from .comparison_page import row_of, seconds_shown, shown, sides
 from .draft import Draft
 from .forest import Forest, Row
 from .gather import where_from
@@ -28,24 +29,28 @@ from .results import SeriesResult
 
 RESULTS_MOST = 25  # comparisons on a page
 RELATED_MOST = 30  # links to series of the same function
+Recorded = tuple[ComparisonRecord, Row]  # a comparison, and what it measured of the series
 
 
 def benchmark_page(site: Draft, series: Series) -> None:
     """The page of a series."""
     levels = site.material.levels
     fit = levels.fits.get(series) if levels else None
-    results = site.material.results.newest(series, RESULTS_MOST)
+    results = [
+        (result.record, _row(site, result))
+        for result in site.material.results.newest(series, RESULTS_MOST)
+    ]
     sections = []
     if levels and fit:
         sections.append(Section("Level over the commits", _level(site, levels, series, fit)))
-    by_place = grouped(results, lambda result: result.record.place)
+    by_place = grouped(results, lambda result: result[0].place)
     for number, (where, here) in enumerate(by_place.items(), 1):
         blocks = [*_results(site, series, here, number), *_memory(site, series, here)]
         sections.append(Section(f"Comparisons on {plain(str(where))}", blocks))
     sections += _code(site, series)
     others = [s for s in site.material.results.of_function(series.function) if s != series]
-    if related := levels_of(site, "Their levels", others):
-        sections.append(Section("Other series of the same function", [related]))
+    if related := levels_of(site, "Other benchmarks of this function", others):
+        sections.append(Section("The same function", [related]))
     file = addresses.benchmark(series)
     name = plain(series.name)
     sentence = _verdict(levels, fit, series, results)
@@ -54,15 +59,17 @@ def benchmark_page(site: Draft, series: Series) -> None:
 
 
 def _verdict(
-    levels: Levels | None, fit: Fit | None, series: Series, results: Sequence[SeriesResult]
+    levels: Levels | None, fit: Fit | None, series: Series, results: Sequence[Recorded]
 ) -> str:
     """What is known about a series, in a sentence or two."""
-    time = ""
-    for record, outcome in results:
-        seconds = outcome.seconds.get("head", math.nan)
-        if math.isfinite(seconds):
-            time = f" A call took {seconds_shown(seconds)} ({record.time[:10]}, {record.place})."
-            break
+    time = next(
+        (
+            f" A call took {row.values[1]} ({record.time[:10]}, {record.place})."
+            for record, row in results
+            if row.values[1]
+        ),
+        "",
+    )
     if not levels or not fit:
         if not results:
             return "Every comparison skipped it, because it runs no changed code."
@@ -79,10 +86,11 @@ def _verdict(
         known = f", within ±{100 * math.expm1(within):.1f} % for its least precise comparison"
         return f"No step along {commits}{known if within else ''}.{plain(time)}"
     last = max(fit.steps, key=lambda step: step.where.last)
+    which = f"newest of {len(fit.steps):,} steps" if len(fit.steps) > 1 else "only step"
     date = f"{levels.lineage[last.where.last].date:%Y-%m-%d}"
     return plain(
         f"{str(last.direction).capitalize()}, {last.ratio}, since {place(last, levels.lineage)} "
-        f"({date}), the newest of {count(len(fit.steps), 'step')} along {commits}.{time}"
+        f"({date}), the {which} along {commits}.{time}"
     )
 
 
@@ -128,23 +136,31 @@ def _step(site: Draft, levels: Levels, step: Step, evidence: str) -> Row:
     )
 
 
-def _results(
-    site: Draft, series: Series, results: Sequence[SeriesResult], number: int
-) -> list[Any]:
+def _results(site: Draft, series: Series, results: Sequence[Recorded], number: int) -> list[Any]:
     """The comparisons of a series on one machine, newest first, on one axis."""
-    rows = [_row(site, result) for result in results]
+    rows = [row for _, row in results]
     every = site.material.results.number(series)
     title = f"{count(len(rows), 'comparison')}, newest first"
     if every > RESULTS_MOST:
         title += f", of the newest {RESULTS_MOST} of {every:,} on all machines"
     table = Forest(rows, title, name=f"results-{number}", subject="versions", filters=False)
-    newest = Prose(f"The newest: {plain(where_from(results[0].record))}", quiet=True)
+    newest = Prose(f"The newest: {plain(where_from(results[0][0]))}", quiet=True)
     return [table, newest]
 
 
 def _row(site: Draft, result: SeriesResult) -> Row:
+    """A comparison of a series; as on the page of that comparison, if there is one."""
     record, outcome = result
     base, head = sides(record)
+    details = site.material.details.get(record.outcomes.line)
+    one = details.find(outcome.series) if details else None
+    row = row_of(one, details.result) if details and one else _by_columns(outcome)
+    href = site.address(addresses.comparison(record))
+    return replace(row, name=f"{record.time[:10]}: {base} → {head}", href=href)
+
+
+def _by_columns(outcome: Outcome) -> Row:
+    """What the columns of all comparisons hold of one."""
     ratio = UNKNOWN
     if outcome.timed and outcome.freedom > 0:
         ratio = student_interval(outcome.log_ratio, outcome.error, outcome.freedom)
@@ -156,8 +172,8 @@ def _row(site: Draft, result: SeriesResult) -> Row:
     kind = verdict.short if verdict else "other"
     words = [shown(outcome.verdict), *outcome.grown, *outcome.wrong.values()]
     return Row(
-        f"{record.time[:10]}: {base} → {head}",
-        site.address(addresses.comparison(record)),
+        "",
+        "",
         "wrong" if "head" in outcome.wrong else "more memory" if outcome.grown else kind,
         plain("; ".join(words)),
         ratio,
@@ -165,7 +181,7 @@ def _row(site: Draft, result: SeriesResult) -> Row:
     )
 
 
-def _memory(site: Draft, series: Series, results: Sequence[SeriesResult]) -> list[Table]:
+def _memory(site: Draft, series: Series, results: Sequence[Recorded]) -> list[Table]:
     """Peak memory and allocations of a call: the newest, and where either changed."""
     rows: list[Sequence[Cell]] = []
     for record, _ in results:
@@ -186,7 +202,7 @@ def _both(one: SeriesDetails, what: str) -> list[str]:
     """A quantity of memory of both versions, in words."""
     values = [one.memory[side].get(what) for side in ("base", "head")]
     if what == "peak":
-        return ["–" if value is None else f"{value / 1e6:,.3g} MB" for value in values]
+        return ["–" if value is None else memory(value) for value in values]
     return ["–" if value is None else f"{value:,}" for value in values]
 
 

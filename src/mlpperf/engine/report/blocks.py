@@ -244,13 +244,20 @@ def highlighting() -> str:
 
 
 CODE = re.compile(r"`([\w-][\w ./=^:'-]*)`")
+UNIT = re.compile(r"(?<=\d) (?=(?:%|[mµn]?s|[kMG]?i?B)(?!\w))")
+JOINTS = re.compile(r"(?<=[/:_\[])(?=\w)|(?<=[.-])(?=[^\W\d])")  # where a name is divided best
 
 
 def coded(text: str) -> Markup:
-    """Text as HTML, in which a command between backticks is code."""
-    parts = CODE.split(plain(" ".join(text.splitlines())))
+    """Text as HTML, in which a command between backticks is code, and no line ends at a unit."""
+    parts = CODE.split(UNIT.sub("\N{NO-BREAK SPACE}", plain(" ".join(text.splitlines()))))
     code = Markup("<code>{}</code>").format
     return Markup("").join(code(part) if i % 2 else escape(part) for i, part in enumerate(parts))
+
+
+def divisible(name: str) -> Markup:
+    """A name as HTML: if a line is too short for it, it is divided between its words."""
+    return Markup("<wbr>").join(JOINTS.split(plain(name)))
 
 
 def sparkline(values: Sequence[float], meaning: str) -> Markup:

@@ -25,12 +25,16 @@ def comparison_list(site: Draft) -> None:
     sections = []
     if records:
         changed = sum(map(changed_something, records))
-        verdict = f"{count(len(records), 'comparison')}; {changed:,} show a change."
-        newest = list(reversed(records[-COMPARISONS_MOST:]))
+        show = "shows" if changed == 1 else "show"
+        verdict = f"{count(len(records), 'comparison')}; {changed:,} {show} a change."
+        differing = [record for record in records if not record.same]
+        newest = list(reversed(differing[-COMPARISONS_MOST:]))
         for where, here in grouped(newest, lambda record: record.place).items():
             sections.append(Section(f"On {plain(str(where))}", [listed(site, here)]))
-        if len(records) > COMPARISONS_MOST:
+        if len(differing) > COMPARISONS_MOST:
             verdict += f" The newest {COMPARISONS_MOST} are listed."
+        if same := len(records) - len(differing):
+            verdict += f" Versions with the same code are not listed: {same:,}."
     else:
         verdict = "No two versions have been compared yet."
         sections.append(Section("Comparisons", [none_yet("`mlpperf compare BASE`")]))

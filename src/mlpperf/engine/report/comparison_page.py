@@ -66,7 +66,7 @@ def verdict_of(record: ComparisonRecord) -> str:
 def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[Series]) -> None:
     """The page of a comparison; `left_out` are the series that it skipped."""
     base, head = sides(record)
-    rows = ordered([_row(one, record.result) for one in record.series])
+    rows = ordered([row_of(one, record.result) for one in record.series])
     file = addresses.comparison(record)
     name = file.removesuffix(".html")
     blocks: list[Any] = []
@@ -95,7 +95,7 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
     site.pages.append(Page(file, title, verdict, sections, "Compare", about))
 
 
-def _row(one: SeriesDetails, result: Comparison | None) -> Row:
+def row_of(one: SeriesDetails, result: Comparison | None) -> Row:
     """A series of a comparison as a row."""
     kind, words = one.verdict_kind, [shown(one.verdict), *one.wrong.values()]
     if kind in ("more memory", "larger value"):

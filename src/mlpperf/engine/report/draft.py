@@ -232,7 +232,8 @@ def none_yet(command: str) -> Prose:
 def measured_where(records: Sequence[Origin]) -> Prose:
     """Where, when and at which commits `records` were measured, the newest first."""
     newest = sorted(records, key=lambda record: record.time, reverse=True)
-    sentences = list(dict.fromkeys(map(where_from, newest)))
+    groups = grouped(newest, lambda record: (record.place, record.software))
+    sentences = [where_from(*group) for group in groups.values()]
     if len(sentences) > SENTENCES_MOST:
         older = f"The others were measured from {newest[-1].time[:10]} on."
         sentences = [*sentences[:SENTENCES_MOST], older]

@@ -31,9 +31,11 @@ from ..history.table import History, history
 from ..levels.gathering import Levels, levels_here
 from ..statistics.verdicts import Verdict, verdict_in
 from ..table import grouped
+from ..words import SHORT, some
 from . import addresses
 from .results import Results
 
+COMMITS_MOST = 3  # named in a sentence
 CHANGED_MOST = 100  # comparisons that changed something
 NEWEST_MOST = 20  # others that timed anything
 CHANGES = (Verdict.SLOWER, Verdict.FASTER, Verdict.WRONG, Verdict.FIXED)
@@ -193,11 +195,19 @@ def chosen(records: Sequence[ComparisonRecord], levels: Levels | None) -> list[C
     return [record for record in records if id(record) in kept]
 
 
-def where_from(origin: Origin) -> str:
-    """Machine, software, date and commit of a record, in a sentence."""
-    commit = origin.commit.hash or "no commit"
+def where_from(*origins: Origin) -> str:
+    """Machine, software, dates and commits of records of the same machine, in a sentence."""
+    days = sorted({origin.time[:10] for origin in origins})
+    commits = list(dict.fromkeys(_commit(origin) for origin in origins))
+    when = " to ".join(dict.fromkeys((days[0], days[-1])))
+    word = "commit" if len(commits) == 1 else "commits"
+    first = origins[0]
+    return f"{first.place}; {first.software}; {when}, {word} {some(commits, COMMITS_MOST)}."
+
+
+def _commit(origin: Origin) -> str:
     changed = " with changed files" if origin.commit.dirty else ""
-    return f"{origin.place}; {origin.software}; {origin.time[:10]}, commit {commit[:10]}{changed}."
+    return f"{origin.commit.hash[:SHORT] if origin.commit.hash else 'unknown'}{changed}"
 
 
 def commit_url(folder: Path | None = None) -> str:

@@ -22,7 +22,7 @@ from ..history.records import finite, make_folder
 from ..words import plain
 from . import addresses, commit_pages
 from .benchmark_page import benchmark_page
-from .blocks import PLOTLY, Page, coded, highlighting
+from .blocks import PLOTLY, Page, coded, divisible, highlighting
 from .calibration_page import calibration
 from .comparison_list import comparison_list
 from .comparison_page import comparison_page
@@ -247,7 +247,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    made.filters |= {"json": _json, "coded": coded}
+    made.filters |= {"json": _json, "coded": coded, "divisible": divisible}
     return made
 
 

@@ -42,7 +42,7 @@ def sentence(site: Draft) -> str:
     unknown = ""
     if site.lacks:
         are = "benchmark is" if len(site.lacks) == 1 else "benchmarks are"
-        unknown = f" {len(site.lacks):,} {are} not known well."
+        unknown = f" {len(site.lacks):,} {are} not known within ±5 %."
     if every:
         more = f"; and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
         are = "regression is" if len(every) == 1 else "regressions are"
@@ -112,7 +112,7 @@ def _state(site: Draft) -> Section:
         blocks.append(Prose(plain(release)))
     if site.material.levels and (later := not_compared(site.material.levels)):
         blocks.append(Prose(f"{later}; `mlpperf backfill` compares what is missing."))
-    return Section("The newest commit", blocks)
+    return Section("At a glance", blocks)
 
 
 def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
@@ -136,7 +136,12 @@ def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
         every = len(unknown | levels.fits.keys())
         known = every - len(unknown)
         facts += [
-            (f"{known:,} of {every:,}", "benchmarks known well", "history.html#all-benchmarks", ""),
+            (
+                f"{known:,} of {every:,}",
+                "benchmarks known within ±5 %",
+                "history.html#all-benchmarks",
+                "",
+            ),
             (f"{compared:,} of {len(levels.lineage):,}", "commits compared", "compare.html", ""),
         ]
         within = [Known.of(fit).within for fit in levels.fits.values()]

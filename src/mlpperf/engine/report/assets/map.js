@@ -78,9 +78,10 @@
     function legend() {
       const made = element("p", undefined, { class: "legend" });
       const add = (value, text) => {
-        const swatch = element("span", undefined, { class: "swatch" });
+        const entry = element("span"), swatch = element("span", undefined, { class: "swatch" });
         swatch.style.background = colour(value);
-        made.append(swatch, text);
+        entry.append(swatch, text);
+        made.append(entry);
       };
       add(-15, "15 % faster or more"); add(-5, "5 %"); add(-2, "2 %"); add(-0.5, "0.5 %"); add(0, "the same");
       add(0.5, "0.5 %"); add(2, "2 %"); add(5, "5 %"); add(15, "15 % slower or more");
