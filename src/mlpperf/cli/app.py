@@ -27,6 +27,7 @@ from .levels import backfill, bisect
 from .machine import calibrate, doctor
 from .mcp import mcp
 from .measure import list_, race, show, verify
+from .plain_help import PlainCommand, PlainHelp
 from .policy import accept, explain
 from .records import records_
 from .reports import export, history, report, serve
@@ -44,7 +45,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 
 
-class _Commands(TyperGroup):
+class _Commands(PlainHelp, TyperGroup):
     """Built-in commands, and those of extensions, which are imported when they are looked up.
 
     Bad input and interruption end in one sentence and exit code 2, without a traceback. So does a
@@ -132,7 +133,7 @@ def _options(
 for _group, _commands in GROUPS.items():
     for _command in _commands:
         _name = _command.__name__.rstrip("_")
-        _kind = TakingCommand if _command in (compare, why) else None
+        _kind = TakingCommand if _command in (compare, why) else PlainCommand
         # Typer would keep the ends of lines within a paragraph.
         _help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(_command) or "")
         app.command(_name, cls=_kind, help=_help, rich_help_panel=_group)(_command)

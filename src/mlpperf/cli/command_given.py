@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from typer.core import TyperCommand
-
 from ..errors import MlpperfError
+from .plain_help import PlainCommand
 
 GIVEN = "mlpperf.command"
 PANELS = {  # of `compare --help`: the names of its options
@@ -19,7 +18,7 @@ PANELS = {  # of `compare --help`: the names of its options
 }
 
 
-class TakingCommand(TyperCommand):
+class TakingCommand(PlainCommand):
     """A command of ours, after which another one may be given, with its options in groups."""
 
     def __init__(self, *given: Any, **about: Any) -> None:

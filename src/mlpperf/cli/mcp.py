@@ -20,7 +20,7 @@ Answer = dict[str, Any]
 def mcp() -> None:
     """Serve compare, explain, why, history and bisect to a program, over standard input and output.
 
-    For agents that speak the Model Context Protocol. Needs the extra mlpperf[mcp].
+    For agents that speak the Model Context Protocol. Needs the extra mcp.
     """
     server().run("stdio")
 
