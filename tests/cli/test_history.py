@@ -60,7 +60,7 @@ def test_names_narrow_every_format(started: Any, format_: str) -> None:
         assert ("+5." in done.stdout or "1.05" in done.stdout) is found
     done = started("history", "nowhere", "--format", format_)
     assert done.exit_code == 2
-    assert "No series that was compared is called 'nowhere'" in done.stderr
+    assert "No benchmark that was compared is called 'nowhere'" in done.stderr
 
 
 @pytest.mark.parametrize("format_", ["text", "json", "csv"])

@@ -104,7 +104,7 @@ def test_where_nothing_changed_nothing_is_named(started: Any) -> None:
         (("backfill", "--since", "2037-01-01"), "no commits since"),
         (("backfill", "--every", "0"), "from 1 on"),
         (("backfill", "HEAD~3..HEAD", "--minutes", "-1"), "from 0 on, not -1"),
-        (("bisect",), "--good names a commit"),
+        (("bisect",), "--good is missing: name a commit"),
         (("bisect", "--good", "HEAD~3", "--confidence", "200%"), "between 50 and 100 %"),
         (("bisect", "--good", "HEAD", "--bad", "HEAD~3"), "exchange the two"),
         (("bisect", "--good", "HEAD~3", "--confidence", "abc"), "--confidence takes a percentage"),

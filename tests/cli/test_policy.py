@@ -97,7 +97,8 @@ def test_the_last_comparison_is_explained(ran: Any) -> None:
     ran.compared(slower(WALK))
     text = ran("explain")
     assert text.exit_code == 0
-    assert "What was concluded\n" in text.output
+    assert "\n\nWhat was concluded\n  Regression at " in text.output
+    assert all(line == line.rstrip() for line in text.output.splitlines())
     assert "mlpperf accept" in " ".join(text.output.split())
     assert "park" not in text.output
     as_json = json.loads(ran("explain", "--format", "json").output)

@@ -98,7 +98,7 @@ def bisect(
     ] = "99%",
     budget: Annotated[
         float | None,
-        typer.Option(help="Seconds of timing for each comparison (default: 25 for one series)."),
+        typer.Option(help="Seconds of timing for each comparison (default: 25 for one benchmark)."),
     ] = None,
     suite: options.Suites = None,
     python: options.Python = None,
@@ -122,7 +122,9 @@ def bisect(
     from ..engine.words import percentage
 
     if not good:
-        raise MlpperfError("--good names a commit before it was slower, such as a tag.")
+        raise MlpperfError(
+            "--good is missing: name a commit before the slowdown, such as your last release."
+        )
     wanted, share = options.one_series(name, series), percentage(confidence, "--confidence")
     if not 0.5 <= share < 1:
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")

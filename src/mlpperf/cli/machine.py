@@ -27,14 +27,14 @@ def _left_over() -> Check:
 
     folders = left()
     if not folders:
-        return Check("fine", "left over", "nothing by measurements that were killed")
+        return Check("fine", "left over", "no files of killed measurements")
     folders_left = f"{count(len(folders), 'folder')} with {sum(map(size, folders)) / 1e6:.0f} MB"
-    text = f"{folders_left} by measurements that were killed"
+    text = f"{folders_left}, of killed measurements"
     return Check("note", "left over", text, "The next comparison removes it.")
 
 
 def _builds() -> Check:
-    """The wheels that are kept, and how to remove them."""
+    """The wheels that are kept, and where."""
     from ..engine.machine.doctor import Check
     from ..engine.versions.build_cache import builds_folder, kept_wheels
     from ..engine.versions.scratch import size
@@ -47,7 +47,7 @@ def _builds() -> Check:
         return Check("problem", "builds", str(reason).rstrip("."), advice)
     kept = count(len(kept_wheels()), "kept build")
     text = f"{kept}, {size(folder) / 1e6:.0f} MB in {folder}"
-    return Check("fine", "builds", text, "Remove that folder to build everything again.")
+    return Check("fine", "builds", text)
 
 
 def _suites() -> Check:

@@ -71,7 +71,7 @@ def verify(
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Prove that variants equal their reference. Exit code 1 if one does not."""
+    """Check that variants equal their reference. Exit code 1 if one does not."""
     use(device, threads)
     from ..agreement import Proof, WrongResultError
     from ..engine import terminal

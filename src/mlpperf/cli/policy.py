@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import date
 from pathlib import Path
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -42,13 +43,14 @@ def explain(
 ) -> None:
     """Explain the verdict of a recorded comparison: the evidence for it, and what to do next."""
     import msgspec
+    from rich.text import Text
 
     from ..engine import terminal
     from ..engine.compare.explanation import explanation
     from ..engine.compare.whole import read_recorded, read_whole
     from ..engine.history.recording import json_text
     from ..engine.history.records import records_folder
-    from ..engine.lines import sentence
+    from ..engine.lines import SENTENCE
 
     if Path(record).is_file():
         result, causes = read_whole(Path(record))
@@ -59,12 +61,20 @@ def explain(
         typer.echo(json_text(msgspec.to_builtins(explanation(result, causes))))
         return
     explained = explanation(result, causes)
-    for topic, title in TITLES.items():
-        lines = getattr(explained, topic)
-        if lines:
-            terminal.console().print(sentence(title, "bold"))
-        for line in lines:
-            terminal.console().print(sentence(f"  {line}"))
+    console = terminal.console()
+    indented = TextWrapper(
+        min(console.width, SENTENCE),
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    topics = {
+        title: lines for topic, title in TITLES.items() if (lines := getattr(explained, topic))
+    }
+    for number, (title, lines) in enumerate(topics.items()):
+        console.print(Text(f"\n{title}" if number else title, "bold"))
+        console.print(*map(indented.fill, lines), sep="\n", soft_wrap=True)
 
 
 def accept(

@@ -78,7 +78,7 @@ def history(
     compared = [name for name in wanted if levels and show.known(levels, name)]
     if not any(sources) and levels and len(compared) < len(wanted):
         (first, *_) = (name for name in wanted if name not in compared)
-        raise MlpperfError(f"No series that was compared is called {first!r}.")
+        raise MlpperfError(f"No benchmark that was compared is called {first!r}.")
     if levels and format == "text":
         console().print(show.text(levels, wanted), crop=False)
     measured = table.history(*sources)

@@ -353,7 +353,7 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
         (["--size", "-1"], "takes a percentage such as 2%, not '-1'"),
         (["--trials", "0"], "at least one trial"),
         (["--budget", "0"], "positive number of seconds, not 0"),
-        (["--series", "nonsense"], "There is no series that fits 'nonsense'"),
+        (["--series", "nonsense"], "There is no benchmark that fits 'nonsense'"),
     ],
 )
 def test_bad_input_is_one_sentence(

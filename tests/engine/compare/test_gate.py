@@ -279,13 +279,13 @@ def test_a_comparison_is_explained(tmp_path: Path) -> None:
     result, causes = read_recorded(tmp_path)
     text = str(msgspec.json.encode(explanation(result, [*causes, "parse: +3 %"])), "utf-8")
     for part in (
-        f"HEAD ({'2' * 40}) was compared with main ({'1' * 40}).",
+        f"HEAD ({'2' * 10}) was compared with main ({'1' * 10}).",
         "11 benchmarks: 11 timed.",
         "Exit code 1: a regression",
         "The policy differs from that of main: x: 1 → 2.",
         "which does not count: at most +1 % was accepted",
-        f"{WALK.name} is slower by 10.0 % (9.0 to 11.0); a call takes 1 ms → 1.1 ms; 95 % "
-        "interval over 9 processes",
+        f"{WALK.name} is slower by 10.0 % (9.0 to 11.0); a call takes 1 ms → 1.1 ms, in 9",
+        "95 % interval over the processes",
         "test_run is undecided: anything within ±30 % is possible.",
         "parse: +3 %",
         "False-alarm rate",
@@ -293,6 +293,9 @@ def test_a_comparison_is_explained(tmp_path: Path) -> None:
         "mlpperf accept BENCHMARK",
     ):
         assert part in text
+    undecided = explanation(compared(Policy(), noisy), [])
+    assert "could not be judged" in undecided.concluded[0]
+    assert not any("could not be judged" in line for line in undecided.evidence), "once is enough"
     quiet, _ = read_whole(recorded(compared(Policy(), QUIET), tmp_path))
     nothing = explanation(quiet, [])
     assert (nothing.exit_code, nothing.evidence, nothing.next) == (

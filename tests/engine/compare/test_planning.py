@@ -67,7 +67,7 @@ def test_only_selected_series_are_called_each_with_its_threshold(faked: Faked) -
 
 
 def test_a_pattern_that_fits_no_series_is_refused(faked: Faked) -> None:
-    with pytest.raises(MlpperfError, match="There is no series that fits 'c'"):
+    with pytest.raises(MlpperfError, match="There is no benchmark that fits 'c'"):
         plan(faked([has("base", "a"), has("head", "a")], series=["c"]))
 
 
@@ -193,7 +193,7 @@ def test_hot_paths_are_called_by_library_and_never_across_their_versions(faked: 
     assert verdicts == {Verdict.NOT_COMPARABLE}
     both = [hot_paths("base"), hot_paths("head")]
     assert variants(plan(faked(both, pair=pair, series=["*/second"]))) == ["second"]
-    with pytest.raises(MlpperfError, match="no series that fits 'path/cas/x'"):
+    with pytest.raises(MlpperfError, match="no benchmark that fits 'path/cas/x'"):
         plan(faked(both, pair=pair, series=["path/cas/x"]))
     broken = Inventory("base", broken={"": "it raised"})
     planned = plan(faked([broken, hot_paths("head")], pair=pair))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from mlpperf.engine import terminal
+from mlpperf.engine import git, terminal
 from mlpperf.engine.compare import render
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.result import Comparison
@@ -261,6 +261,24 @@ def test_a_slowdown_over_several_commits_can_be_bisected(
         advised
     )
     assert not render.advice(replace(result, findings={}))
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_changes_that_are_not_committed_cannot_be_bisected(
+    committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a base that is HEAD and the working tree there is no commit."""
+    monkeypatch.setattr(git, "query", lambda *words: "2" if committed else "1")
+    commits: dict[str, str | None] = {"base": "1", "head": None}
+    result = replace(comparison(), base="main", head="the working tree", commits=commits)
+    assert any("mlpperf bisect" in one for one in render.advice(result)) == committed
+
+
+def test_a_package_that_a_warning_names_is_named_once() -> None:
+    about = {"unloaded": {"a.py": "ModuleNotFoundError: No module named 'numpy'"}}
+    warning = "a.py cannot be loaded: No module named 'numpy'; `--with numpy` adds it"
+    advice = render.advice(Comparison("old", "new", {}, 0.005, 60.0, warnings=(warning,), **about))
+    assert advice == [f"{warning}."]
 
 
 @pytest.mark.parametrize(

@@ -486,7 +486,7 @@ def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
         (["HEAD", "--threads", "0"], "0 threads were asked for"),
         (["HEAD", "--device", "gpu:99"], "There is no gpu:99 here"),
         (["HEAD", "--accept", ""], "--accept takes a name or a pattern, not an empty text"),
-        (["HEAD", "--series", "double/*", "--all"], "no series that fits 'double/*'"),
+        (["HEAD", "--series", "double/*", "--all"], "no benchmark that fits 'double/*'"),
     ],
 )
 @pytest.mark.usefixtures("here")

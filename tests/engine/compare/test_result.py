@@ -197,7 +197,17 @@ def replaced(found: Finding, number: int) -> Finding:
             "no benchmark runs changed code; 1 skipped by the suite.",
         ),
         (comparison(Finding(ONE, bound=40.0)), 1, "is slower by at least 3,900.0 %"),
-        (comparison(Finding(ONE, bound=0.1), finding(0.99, 1.0, 1.01)), 0, "is faster"),
+        (comparison(Finding(ONE, bound=0.1), finding(0.99, 1.0, 1.01)), 0, "is faster by 90.0 %."),
+        (
+            comparison(finding(0.69, 0.7, 0.71), finding(0.49, 0.5, 0.51)),
+            0,
+            "are faster by up to 50.0 %.",
+        ),
+        (
+            replace(comparison(same=True), commits={"base": "1", "head": "1"}),
+            0,
+            "Nothing to compare: HEAD and main are one commit; name an older one as BASE.",
+        ),
     ],
 )
 def test_exit_codes_and_sentences(result: Comparison, code: int, says: str) -> None:

@@ -23,7 +23,9 @@ def test_more_noise_hides_larger_slowdowns(noise: float, state: str) -> None:
     answer = sensitivity.as_check(estimate(noise))
     assert answer.state == state
     assert bool(answer.advice) == (state == "note")
-    shown = re.search(r"20 series detects a slowdown of ([\d.]+) % \(95 % power\)", answer.result)
+    shown = re.search(
+        r"20 benchmarks detects a slowdown of ([\d.]+) % \(95 % power\)", answer.result
+    )
     assert shown
     assert noise < float(shown[1]) / 100 < 10 * noise
 

@@ -182,7 +182,7 @@ def test_a_shard_that_ran_twice_is_pooled_and_that_is_reported(written: Written)
     written(shard(2, {}, interrupted=True), "again")
     result = whole(folder)
     assert result.exit_code == 0
-    assert "Shard 2 ran 2 times; the ratios of its series are pooled" in result.warnings
+    assert "Shard 2 ran 2 times; the ratios of its benchmarks are pooled" in result.warnings
     assert sorted(finding.processes for finding in result.timed) == [14] * 15 + [28] * 5
 
 

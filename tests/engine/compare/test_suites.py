@@ -383,7 +383,7 @@ def test_what_there_is_not_is_told_in_a_sentence(town: Any) -> None:
     for arguments, sentence in (
         (("--suite", "asc"), "no kind of suite 'asc'; did you mean asv"),
         (("--python", "/nowhere/python"), "'/nowhere/python' is no Python interpreter"),
-        (("--suite", "pytest", "--series", "nothing"), "no series that fits 'nothing'"),
+        (("--suite", "pytest", "--series", "nothing"), "no benchmark that fits 'nothing'"),
         (("--suite", "hotpaths"), "has no benchmarks to compare"),
         (("--benchmarks", "no-such-commit"), "There is no commit 'no-such-commit'"),
     ):

@@ -94,7 +94,14 @@ def test_commits_that_nothing_ties_are_told(branch: Branch) -> None:
     for base in (0, 1, 2, 6, 7):
         plan.levels.add(here.record(base, base + 1))
     assert "The newest commit has not been compared yet" in told(plan)
-    assert "3 commits are not linked to their parents (for any series)" in told(plan)
+    assert "3 commits are not linked to their parents (for any benchmark)" in told(plan)
+
+
+def test_what_is_hardly_known_is_not_called_unchanged_without_a_word(branch: Branch) -> None:
+    for error, wide in ((0.001, False), (0.1, True)):
+        plan, here = branch(3, {}, error=error)
+        plan.levels.add(here.record(0, 1))
+        assert ("known within ±5 %: compare with a larger --budget" in told(plan)) == wide
 
 
 @pytest.mark.usefixtures("temporary")

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine.levels.knowledge import lacks
 from mlpperf.engine.report.comparison_page import verdict_of
 from mlpperf.engine.report.gather import commit_url, gather
-from mlpperf.engine.report.knowledge import lacks
 
 Pages = dict[str, str]
 Edit = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]

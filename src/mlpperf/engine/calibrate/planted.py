@@ -117,7 +117,7 @@ def traced(pair: Pair, selection: Selection, seed: int) -> Trace:
                         if not name.startswith(own)
                     }
     if not any(calls.values()):
-        why = warnings[0] if warnings else "no series runs a function of the project"
+        why = warnings[0] if warnings else "no benchmark runs a function of the project"
         raise MlpperfError(f"Nothing can be slowed down: {why.rstrip('.')}.")
     return Trace(calls, LoopTimes(loop))
 

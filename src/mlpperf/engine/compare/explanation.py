@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from ..words import count, plain
+from ..words import SHORT, count, plain
 from .finding import Finding
 from .gate import Kept
 from .render import shown_times
@@ -19,9 +19,12 @@ SHOWN_MOST = 25  # benchmarks of a kind
 MEANING = {
     0: "Exit code 0: nothing became worse, and enough was judged to conclude that.",
     1: "Exit code 1: a regression, or a budget that is exceeded.",
-    2: "Exit code 2: too little was judged to conclude either.",
+    2: "Exit code 2: neither a regression nor its absence was shown.",
 }
-
+SIGNIFICANT = (
+    "What is slower is so by its 95 % interval over the processes, corrected for the number of "
+    "benchmarks."
+)
 # What to do if nothing particular helps.
 OTHERWISE = {
     0: "Nothing has to be done.",
@@ -64,11 +67,14 @@ class Explanation(msgspec.Struct, kw_only=True):
 
 def explanation(result: Comparison, causes: Sequence[str]) -> Explanation:
     """What was compared and how, what was concluded and why, and what to do next."""
+    concluded = verdict(result)
+    gaps = [gap for gap in result.gaps if gap not in concluded]
     evidence = [
         *policy(result),
         *(_evidence(result, finding) for finding in result.regressions[:SHOWN_MOST]),
         *(f"Budget exceeded: {clause}." for clause in result.budgets(Kept.EXCEEDED)),
-        *(f"Not judged: {gap}." for gap in ([] if result.same else result.gaps)),
+        *([SIGNIFICANT] if any(finding.slower for finding in result.regressions) else []),
+        *(f"Not judged: {gap}." for gap in ([] if result.same else gaps)),
         *(f"{one.series.name} is {one.judgement}." for one in result.undecided[:SHOWN_MOST]),
     ]
     return Explanation(
@@ -77,7 +83,7 @@ def explanation(result: Comparison, causes: Sequence[str]) -> Explanation:
         commits=result.commits,
         exit_code=result.exit_code,
         compared=_compared(result),
-        concluded=[verdict(result), MEANING[result.exit_code]],
+        concluded=[concluded, MEANING[result.exit_code]],
         evidence=[plain(line) for line in evidence],
         causes=[plain(line) for line in causes],
         how=[*(f"{warning.rstrip('.')}." for warning in result.warnings), *notes(result)],
@@ -87,12 +93,19 @@ def explanation(result: Comparison, causes: Sequence[str]) -> Explanation:
 
 def _compared(result: Comparison) -> list[str]:
     names = {"base": result.base, "head": result.head}
-    hashes = [f"{names[side]} ({result.commits.get(side) or 'no commit'})" for side in names]
+    hashes = [_with_hash(names[side], result.commits.get(side) or "") for side in names]
     numbers = [f"{count(len(result.findings), 'benchmark')}: {len(result.timed):,} timed"]
     if skipped := len(result.skipped):
         numbers.append(f"{skipped:,} skipped because they run no changed code")
     selected = f", selected by {', '.join(result.selected)}" if result.selected else ""
     return [f"{hashes[1]} was compared with {hashes[0]}.", f"{', '.join(numbers)}{selected}."]
+
+
+def _with_hash(name: str, commit: str) -> str:
+    """A version as it was named, with the first digits of its hash if these are not its name."""
+    if not commit or commit.startswith(name):
+        return name[:SHORT] if commit else name
+    return f"{name} ({commit[:SHORT]})"
 
 
 def _evidence(result: Comparison, finding: Finding) -> str:
@@ -103,10 +116,7 @@ def _evidence(result: Comparison, finding: Finding) -> str:
     clauses = [worse(finding)]
     if finding.slower and finding.processes:
         calls = " → ".join(filter(None, shown_times(finding)))
-        clauses.append(
-            f"a call takes {calls}; 95 % interval over {finding.processes} processes; significant "
-            "after a correction for the number of benchmarks"
-        )
+        clauses.append(f"a call takes {calls}, in {finding.processes} processes")
     allowed = result.allowance(finding)
     if allowed:
         word = "accepted" if allowed.accepted else "only a warning"

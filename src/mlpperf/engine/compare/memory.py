@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
+from ..words import count
 from ..worker.protocol import QUANTITIES
 from .alarms import MEMORY_ALARM
 from .context import SIDES, Context
@@ -38,7 +39,9 @@ def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[S
     # By series, version, quantity and process; NaN where a process gave no answer.
     counted = np.full((len(suspects), 2, len(QUANTITIES), number), math.nan)
     for process in range(number):
-        context.progress(f"memory of {len(suspects)} series, process {process + 1} of {number}")
+        context.progress(
+            f"memory of {count(len(suspects), 'benchmark')}, process {process + 1} of {number}"
+        )
         for suite, some in by_suite(suspects).items():
             names = [one.names for one in some]
             many = 1 if suite == COMMANDS else CALLS  # each is a process of its own

@@ -76,7 +76,7 @@ def merged(parts: Sequence[Part]) -> tuple[Comparison, dict[str, Any]]:
     for number, of_shard in sorted(runs.items()):
         if len(of_shard) > 1:
             warnings.append(
-                f"Shard {number} ran {len(of_shard)} times; the ratios of its series are pooled"
+                f"Shard {number} ran {len(of_shard)} times; the ratios of its benchmarks are pooled"
             )
         of_series, sentences = _findings(of_shard)
         findings |= of_series

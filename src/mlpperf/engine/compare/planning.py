@@ -90,7 +90,7 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
     if selection.series and not planned.findings and not planned.broken:
         patterns = " or ".join(map(repr, selection.series))
         reasons = (why for one in of_suites.values() for why in one["head"].broken.values())
-        sentences = [f"There is no series that fits {patterns}.", *islice(reasons, 1)]
+        sentences = [f"There is no benchmark that fits {patterns}.", *islice(reasons, 1)]
         raise MlpperfError(" ".join(sentences))
     kinds = {suite.kind for suite in pair.suites}
     own = pair.own.suites if pair.own else {}

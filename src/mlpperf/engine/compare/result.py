@@ -165,7 +165,7 @@ class Comparison:
             elif len(affected) == len(unjudged):
                 why = f"none of {many} that the change can affect could be judged ({names})"
             else:
-                most = f"more than {100 * self.unjudged_most:g} %"
+                most = f"more than the allowed {100 * self.unjudged_most:g} % (setting unjudged)"
                 why = f"{len(unjudged)} of {many} that the change can affect could not be judged "
                 why += f"({names}), {most}"
             gaps.append(why)

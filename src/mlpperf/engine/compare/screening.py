@@ -16,6 +16,7 @@ from ..pool.process import WorkerError
 from ..statistics.blocks import ROW
 from ..statistics.pooling import pool
 from ..suites.series import Series
+from ..words import count
 from ..worker.protocol import DryRun, Samples, Session
 from ..worker.rounds import LONG_CALL
 from .budget import (
@@ -102,8 +103,8 @@ def screen(context: Context, timing: Timing) -> Iterator[Timing]:
     timing = replace(timing, samplings={s: Sampling.unknown(runs[s]) for s in timing.findings})
     for process in range(number):
         context.progress(
-            f"screening {len(timing.samplings)} series, process {process + 1} of {number}, "
-            f"{_left_at_most(timing)}"
+            f"screening {count(len(timing.samplings), 'benchmark')}, "
+            f"process {process + 1} of {number}, {_left_at_most(timing)}"
         )
         left = (end - now()) / (number - process) - timing.starting
         seconds = dict.fromkeys(timing.samplings, SCREENING.seconds_least)

@@ -57,7 +57,7 @@ def as_check(estimate: RatioEstimate) -> Check:
     """The check's answer, by the estimate of these processes."""
     slowdown = detectable_slowdown(estimate, SERIES, BUDGET)
     text = (
-        f"a comparison of {SERIES} series detects a slowdown of {rounded(100 * slowdown, 2)} % "
+        f"a comparison of {SERIES} benchmarks detects a slowdown of {rounded(100 * slowdown, 2)} % "
         f"({100 * POWER:.0f} % power)"
     )
     if slowdown > LARGE:

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
+from .. import git
 from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason, Verdict
@@ -38,6 +39,9 @@ def verdict(result: Comparison) -> str:
     """The answer, in one sentence."""
     if result.same:
         same = f"{result.head} has the same code as {result.base}"
+        commits = {result.commits.get(side) for side in SIDES}
+        if len(commits) == 1 and None not in commits:
+            same = f"{result.head} and {result.base} are one commit; name an older one as BASE"
         return f"Nothing to compare: {'; '.join([same, *result.warnings])}."
     for side, why in result.broken.items():
         which = {"base": result.base, "head": result.head}[side]
@@ -76,7 +80,9 @@ def verdict(result: Comparison) -> str:
         left = f"; {len(by_suite):,} skipped by the suite" if by_suite else ""
         return f"No regression at {result.head}: no benchmark runs changed code{left}."
     faster = [f for f in result.findings.values() if f.faster]
-    gain = f"; {_clause(faster, 'is faster', 'are faster')}" if faster else ""
+    most = max((1 - f.size for f in faster), default=0.0)
+    by = f"{'up to ' * (len(faster) > 1)}{100 * most:.1f} %"
+    gain = f"; {_clause(faster, 'is faster', 'are faster')} by {by}" if faster else ""
     return f"No regression at {result.head} against {result.base}{gain}{_allowed(result)}{but}."
 
 
@@ -95,12 +101,11 @@ def _allowed(result: Comparison) -> str:
     """How many regressions do not fail the comparison, after "No regression"."""
     allowed = [one for f in result.findings.values() if (one := result.allowance(f))]
     accepted = sum(one.accepted for one in allowed)
-    clauses = []
-    if accepted:
-        clauses.append(f"; {count(accepted, 'accepted regression')}")
-    if warned := len(allowed) - accepted:
-        clauses.append(f"; {count(warned, 'regression')} of benchmarks that only warn")
-    return "".join(clauses)
+    warned = len(allowed) - accepted
+    clause = f"; {count(accepted, 'accepted regression')}" if accepted else ""
+    return clause + (
+        f"; {count(warned, 'regression')} of benchmarks that only warn" if warned else ""
+    )
 
 
 def policy(result: Comparison) -> list[str]:
@@ -226,6 +231,8 @@ def advice(result: Comparison) -> list[str]:
     reasons = [f.judgement.because for f in result.findings.values()]
     reasons += result.unloaded.values()
     missing = dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why))
+    for name in [one for one in missing if f"`--with {one}`" in " ".join(sentences)]:
+        del missing[name]  # its warning has the advice
     if own := next((name for name in missing if name.lower() == result.project), ""):
         del missing[own]
         sentences.append(
@@ -269,9 +276,10 @@ def _between(result: Comparison) -> str:
     if result.environments or result.releases or not result.commits.get("base"):
         return ""
     is_parent = PARENT.fullmatch(base.removeprefix(result.head if head else "HEAD"))
-    if is_parent or base in ("HEAD", "@"):
-        return ""
     # Of the working tree, only what is committed can be bisected: up to HEAD, the default.
+    nothing_committed = not head and git.query("rev-parse", "HEAD") == result.commits["base"]
+    if is_parent or nothing_committed or base in ("HEAD", "@"):
+        return ""
     bad = f" --bad {shlex.quote(result.head)}" if head else ""
     return f"--good {shlex.quote(base)}{bad}"
 
@@ -280,15 +288,13 @@ def notes(result: Comparison) -> list[str]:
     """How the verdict was reached, and what limits it, a sentence each."""
     sentences = []
     timed = result.timed
-    if kept := result.budgets(Kept.KEPT):
-        sentences.append(f"Budgets kept: {'; '.join(kept)}.")
-    if unmeasured := result.budgets(Kept.NOT_MEASURED):
-        sentences.append(f"Budgets not measured: {'; '.join(unmeasured)}.")
+    for word, kept in (("kept", Kept.KEPT), ("not measured", Kept.NOT_MEASURED)):
+        if budgets := result.budgets(kept):
+            sentences.append(f"Budgets {word}: {'; '.join(budgets)}.")
     if result.merge_base:
         sentences.append(f"Compared with {result.base} (use --exact for the commit as named).")
     if result.environments:
-        differing = changed_packages(result.environments)
-        sentences.append(f"The environments differ: {differing}.")
+        sentences.append(f"The environments differ: {changed_packages(result.environments)}.")
     if timed:
         again = sum(f.processes > SCREENING.processes for f in timed)
         followed = f"; re-timed {again:,} that looked changed or unclear" if again else ""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..levels.fitting import Fit
-from ..levels.gathering import Levels
 from ..statistics.intervals import WITHIN
 from ..suites.series import Series
 from ..words import count
+from .fitting import Fit
+from .gathering import Levels
 
 WELL = 0.05  # the largest half of an interval of a benchmark that is known well
 BUDGET = 300  # seconds of timing that are proposed

@@ -17,6 +17,7 @@ from .bisection import Hunt
 from .edges import EVERY
 from .fitting import ALARMS, Step
 from .gathering import Levels, Link, grown_between, wrong_at
+from .knowledge import WELL, Known
 from .lineage import Lineage
 from .measuring import SECONDS_OF_ONE
 from .planning import Plan
@@ -104,9 +105,14 @@ def notes(levels: Levels) -> list[str]:
         f"{steps_of if reported else 'No step in any'} of "
         f"{count(len(all_fits), 'benchmark')} along "
         f"{count(len(lineage), 'commit')} ({lineage[0].short} to {lineage[-1].short}), from "
-        f"{count(len(levels.links), 'comparison')} of two commits each.",
+        f"{count(len(levels.links), 'comparison')}.",
         f"False-alarm rate: at most {100 * ALARMS:g} % for the whole history.",
     ]
+    if wide := sum(Known.of(fit).within > WELL for fit in all_fits.values()):
+        are = "benchmark is" if wide == 1 else "benchmarks are"
+        sentences.append(
+            f"{wide:,} {are} not known within ±{100 * WELL:g} %: compare with a larger --budget."
+        )
     for at, wrong in sorted(wrong_at(levels.links).items()):
         sentences.append(f"{lineage[at]}: {some([s.name for s in wrong], NAMED_MOST)} wrong.")
     for link, outcome in grown_between(levels.links):
@@ -134,7 +140,7 @@ def notes(levels: Levels) -> list[str]:
         are = f"{number:,} commits are not linked to their parents"
         are = "1 commit is not linked to its parent" if number == 1 else are
         names = some([series.name for series in unlinked], NAMED_MOST)
-        of = "any series" if len(unlinked) == len(all_fits) else names
+        of = "any benchmark" if len(unlinked) == len(all_fits) else names
         sentences.append(
             f"{are} (for {of}). Run `mlpperf backfill`, or raise --budget for slow benchmarks."
         )

@@ -33,7 +33,7 @@ def calibration(site: Draft) -> None:
         at = f" at {', '.join(asked.cases)}" if asked.cases else ""
         crowd = ", while other processes kept the machine busy" if asked.busy > BUSY else ""
         limit = f", {asked.budget:g} s each" if asked.tracker == "mlpperf" else ""
-        name = f"{asked.tracker}: {series_of(records)} series{at}{limit}{crowd}; {where}"
+        name = f"{asked.tracker}: {series_of(records)} benchmarks{at}{limit}{crowd}; {where}"
         blocks: list[Any] = (
             [Prose(show.detectable(rates))] if any(t.detected.of for t in rates) else []
         )

@@ -17,6 +17,7 @@ from ..history.changes import Change
 from ..history.curves import Points
 from ..history.races import RaceRecord
 from ..history.records import Fields, Origin, Place
+from ..levels.knowledge import Lack, lacks
 from ..race.result import Result
 from ..suites.series import Series
 from ..table import Anchor, Badge, Cell, Table, grouped
@@ -25,7 +26,6 @@ from . import addresses
 from .blocks import Files, Page, Prose, Section, sparkline
 from .events import Event, events_of
 from .gather import Material, where_from
-from .knowledge import Lack, lacks
 
 SENTENCES_MOST = 3  # about where something was measured
 NO_CHANGE = "No change that the history can show."

@@ -12,12 +12,12 @@ from ..history.records import finite
 from ..levels.edges import EVERY, Floats
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
+from ..levels.knowledge import WELL, Known, never_timed, newest_seconds
 from ..suites.series import Series
 from ..words import plain, seconds
 from . import addresses
 from .blocks import Map
 from .draft import Draft
-from .knowledge import WELL, Known, never_timed, newest_seconds
 
 SUBJECT_MOST = 80  # characters of a message
 DIGITS = 1  # of a change in percent

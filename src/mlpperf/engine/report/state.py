@@ -12,6 +12,7 @@ import numpy as np
 from ..compare import ComparisonRecord
 from ..history.changes import FEWEST
 from ..levels.gathering import Levels
+from ..levels.knowledge import Known
 from ..levels.show import not_compared
 from ..table import Anchor, Badge, Cell, Table, grouped
 from ..words import SHORT, by_percent, count, plain, some
@@ -22,7 +23,6 @@ from .comparison_page import verdict_of
 from .draft import Draft
 from .events import Event, moved, newest
 from .gather import Material
-from .knowledge import Known
 
 LATELY = 5  # commits that changed something, or comparisons, in a list
 OPEN_MOST = 20  # open regressions

@@ -39,8 +39,8 @@ def hot_paths() -> tuple[HotPath, ...]:
         here = Path.cwd()
         raise MlpperfError(
             f"{project_name(here)} has no hot paths: [tool.mlpperf] paths in "
-            f"{here / 'pyproject.toml'} names them, as docs/hot-paths.md shows; "
-            "`mlpperf list` shows which benchmarks there are"
+            f"{here / 'pyproject.toml'} would name them (docs/hot-paths.md); "
+            "`mlpperf list` shows the benchmarks that there are"
         )
     return paths
 
