@@ -13,9 +13,17 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine.compare.causes import Effect, Explanation
+from mlpperf.engine.history.fields import Bounds
+from mlpperf.engine.history.records import CodeVersion, append, as_records
 from mlpperf.engine.levels.knowledge import lacks
 from mlpperf.engine.report.comparison_page import verdict_of
 from mlpperf.engine.report.gather import commit_url, gather
+from mlpperf.engine.suites.series import Series
+from mlpperf.engine.why import Causes
+from mlpperf.engine.why import record as record_of_causes
+
+PARSE = Series("benchmarks/test_it.py", "", "test_parse", "pytest")
 
 Pages = dict[str, str]
 Edit = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
@@ -97,6 +105,31 @@ def test_changes_are_listed_by_commit_with_size_and_lead_to_its_page(
     assert write["levels"] == [[0, 0.0]]
     assert parse["known"]
     assert drawn["commits"][13][3] == target
+
+
+@pytest.mark.parametrize("explained", [True, False])
+def test_a_commit_has_its_causes_or_the_command_that_measures_them(
+    explained: bool, built: Callable[..., Pages]
+) -> None:
+    def edit(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        (across,) = [one for one in records if one["pair"] == (12, 13)][:1]
+        names = across["base"], across["head"], across["commits"]
+        of = dict(zip(Series._fields, PARSE, strict=True))
+        by = {"median": 1.03, "low": 1.02, "high": 1.04}
+        effect = Effect(["parse (a.py:3)"], Bounds(**by), Bounds(**by), Bounds(**by), True, [])
+        about = {"whole": Bounds(**by), "effects": [effect], "rest": Bounds(**by)}
+        made = Causes(*names, (Explanation(**of, **about, together=0.0, processes=8),))
+        if explained:
+            lines = as_records("causes", CodeVersion(names[1], False), [record_of_causes(made)])
+            append([{**lines[0], "time": across["time"]}], Path(".mlpperf"), "causes")
+        return records
+
+    pages = built(20, {13: 0.03}, edit)
+    (target,) = re.findall(r'<a href="(commit-[^"]+)">commit 13</a>', pages["index.html"])
+    page = texts(pages[target])
+    assert ("slower by 3.0 %: parse (a.py:3), +3.0 %" in page) == explained
+    measures = r"mlpperf why --base (\w{10})\^ --head \1 measures which functions did it"
+    assert bool(re.search(measures, page)) != explained
 
 
 def test_a_regression_is_open_until_it_is_undone(built: Callable[..., Pages]) -> None:

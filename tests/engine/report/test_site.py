@@ -132,6 +132,17 @@ def test_what_can_be_chosen_is_what_the_curves_are_called(oddly_named: Path) -> 
         assert {curve["case"] for curve in content["curves"]} <= set(options.values)
 
 
+def test_the_machine_of_the_newest_race_is_the_first_of_a_path(tmp_path: Path) -> None:
+    for host, time in (("old", "2026-03-01"), ("new", "2026-03-09")):
+        machine = {**RACE["machine"], "host": host}
+        (record,) = raced("one", 1)
+        append([{**record, "machine": machine, "time": f"{time}T12:00:00+00:00"}], tmp_path)
+    site = write(tmp_path / "site", gather(tmp_path, None, None), [], "demo").parent
+    for page in ("index.html", "path-one.html"):
+        text = (site / page).read_text("utf-8")
+        assert re.findall(r"<h2>(?:Speedups|Hot paths) on (\w+):", text) == ["new", "old"]
+
+
 # --- pages that fail -----------------------------------------------------------------------------
 
 

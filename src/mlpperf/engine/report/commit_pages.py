@@ -86,7 +86,8 @@ def _page(
     if any(event.paired for event in events):
         again = f"`mlpperf compare {short}^ {short} --exact` measures this commit again."
         blocks.append(Prose(again, quiet=True))
-    sections = [Section("What it changed", blocks), Section("Why", list(_why(about, short)))]
+    why = [*_causes(site, hash_), *_message(about, short)]
+    sections = [Section("What it changed", blocks), Section("Why", why)]
     links = [
         (text, site.link(commit[:SHORT], addresses.commit(commit)))
         for text, commit in zip(("before it", "after it"), near, strict=True)
@@ -118,7 +119,26 @@ def _identity(site: Draft, commit: str, date: str, about: Details | None) -> Pro
     return Prose(Markup("<p>Commit {} of {}{}{}.</p>").format(name, date, by, diff))
 
 
-def _why(about: Details | None, short: str) -> Iterator[Any]:
+def _causes(site: Draft, commit: str) -> Iterator[Prose]:
+    """Which parts of the commit made the difference, or the command that measures that."""
+    levels = site.material.levels
+    at = levels.lineage.places.get(commit) if levels else None
+    if levels is None or at is None:
+        return
+    for link in levels.links:
+        file = addresses.comparison(link.record)
+        causes = site.material.causes.get(file)
+        if causes and (link.base, link.head) == (at - 1, at):
+            yield from (Prose(plain(sentence)) for sentence in causes.verdict)
+            more = '<p>The lines are on <a href="{}#causes">the page of the comparison</a>.</p>'
+            if site.address(file):
+                yield Prose(Markup(more).format(file))
+            return
+    short = commit[:SHORT]
+    yield Prose(f"`mlpperf why --base {short}^ --head {short}` measures which functions did it.")
+
+
+def _message(about: Details | None, short: str) -> Iterator[Any]:
     """The rest of the message, and the changed files."""
     if about is None:
         yield Prose(f"Its message and files are not known here; `git show {short}` may show them.")

@@ -35,9 +35,10 @@ def path_page(site: Draft, name: str) -> None:
     sections = []
     if path:
         sections.append(Section("The story", [Prose(story(path.story)), *_code(path)]))
-    by_place = grouped(raced, lambda race: race.place)
-    for where, here in by_place.items():
-        sections.append(_timed(site, name, where, here))
+    newest_first = sorted(raced, key=lambda race: race.time, reverse=True)
+    places = dict.fromkeys(race.place for race in newest_first)
+    by_place = {where: [race for race in raced if race.place == where] for where in places}
+    sections += [_timed(site, name, where, here) for where, here in by_place.items()]
     series = [s for s in site.material.results.of_function(name) if not s.suite]
     if compared := levels_of(site, "The benchmarks of this hot path", series):
         sections.append(Section("Levels over commits", [compared]))
@@ -45,7 +46,7 @@ def path_page(site: Draft, name: str) -> None:
         sections.append(_path_history(site, name, site.points[name]))
     sections.append(_how_to_read())
     title = path.title if path else name
-    newest = max(by_place.values(), key=lambda here: max(r.time for r in here), default=[])
+    newest = next(iter(by_place.values()), [])
     verdict = _path_verdict(site, name, [race.result for race in newest])
     site.pages.append(Page(addresses.path(name), title, verdict, sections, ""))
 
