@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine import git
 from mlpperf.engine.compare.causes import Effect, Explanation
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.render import record
@@ -170,6 +171,22 @@ def test_a_working_tree_is_named_with_its_changes(site: Callable[..., Path]) -> 
     assert "The working tree was measured as it was, with changed files." in html
     assert f"mlpperf compare {BASE[:10]} --budget 60" in html
     assert "is not recorded" in html
+
+
+def test_a_base_without_a_history_has_its_message(
+    site: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first comparison, of changed files, makes no history that would know the commit."""
+    asked: list[str] = []
+
+    def show(*words: str, **about: Any) -> str | None:
+        asked.append(words[-1])
+        return "2026-05-01 A <b>message" if words[0] == "show" else None
+
+    monkeypatch.setattr(git, "query", show)
+    html = only_page(site(comparison(timed("it", 0.0), head=None), dirty=True))
+    assert "2026-05-01 A &lt;b&gt;message" in html
+    assert BASE in asked
 
 
 def test_releases_and_environments_are_named_and_repeated(site: Callable[..., Path]) -> None:

@@ -192,7 +192,7 @@ def notes(record: ComparisonDetails) -> list[str]:
         sentences.append(f"Other processes used {100 * record.busy:.0f} % of the machine.")
     if record.interrupted:
         sentences.append("Interrupted: benchmarks that were not judged by then are undecided.")
-    sentences += [f"Warning: {short(one).rstrip('.')}." for one in dict.fromkeys(record.warnings)]
+    sentences += [f"{short(one).rstrip('.')}." for one in dict.fromkeys(record.warnings)]
     return sentences
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ...hotpath import HotPath
+from .. import git
 from ..history.changes import Change
 from ..history.curves import Points
 from ..history.races import RaceRecord
@@ -161,7 +162,10 @@ class Draft:
         if levels and commit in levels.lineage.places:
             known = levels.lineage[levels.lineage.places[commit]]
             return plain(f"{known.date:%Y-%m-%d} {known.subject}".rstrip())
-        return plain(history.subjects.get(commit, "–")) if history else "–"
+        if history and commit in history.subjects:
+            return plain(history.subjects[commit])
+        is_hash = addresses.HASH.fullmatch(commit)  # nothing else is handed to git
+        return plain(git.query("show", "-s", "--format=%cs %s", commit) or "–" if is_hash else "–")
 
     def commit(self, commit: str) -> Anchor:
         """A link to a commit at the forge, if its page there is known."""

@@ -149,13 +149,13 @@ def _measured(site: Draft) -> Section:
     parts: list[Any] = []
     if m.history is not None:
         table = m.history.table
-        sources = ", ".join(f"{n:,} of {name}" for name, n in table.sources().items())
+        sources = ", ".join(f"{n:,} by {name}" for name, n in table.sources().items())
         commits = count(len(table.commits), "commit")
         parts.append(
             Prose(
-                f"{len(table):,} numbers ({sources}) over {commits} are in the "
-                "history. Figures of different machines, devices, numbers of threads and sources "
-                "are never mixed."
+                f"Single commits: {count(len(table), 'measurement')} at {commits} ({sources}). "
+                "Figures of different machines, devices, numbers of threads and sources are never "
+                "mixed."
             )
         )
     if m.unreadable:
