@@ -313,12 +313,17 @@ def test_what_asv_measured_is_on_the_first_page(tmp_path: Path) -> None:
             "results": {
                 "paths.sigmoid.track_relative_time": ours,
                 "other.Suite.time_it": [[0.5], [], "1", None, 1.0],
+                "other.Suite.track_it": [[7.0], [], "1", None, 1.0],
             },
         }
         file = tmp_path / "results" / "m" / f"{number}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content))
-    about = {"paths.sigmoid.track_relative_time": {"param_names": HOT_PATH, "unit": "ratio"}}
+    about = {
+        "paths.sigmoid.track_relative_time": {"param_names": HOT_PATH, "unit": "ratio"},
+        "other.Suite.time_it": {"param_names": [], "unit": "seconds"},
+        "other.Suite.track_it": {"param_names": [], "unit": "tries"},
+    }
     (tmp_path / "results" / "benchmarks.json").write_text(json.dumps(about))
     write(
         tmp_path / "site",
@@ -332,7 +337,12 @@ def test_what_asv_measured_is_on_the_first_page(tmp_path: Path) -> None:
     addresses = {link["href"] for link in page.all("a")}
     other = f"path-{file_name('other.Suite.time_it')}.html"
     assert {"path-sigmoid.html", other} <= addresses
-    assert (tmp_path / "site" / other).exists()
+    html = (tmp_path / "site" / other).read_text("utf-8")
+    assert "A call took 500\u00a0ms at the newest commit." in html
+    assert "reference" not in html, "it has none"
+    tracked = f"path-{file_name('other.Suite.track_it')}.html"
+    assert "Measured at 2 commits: tries." in (tmp_path / "site" / tracked).read_text("utf-8")
+    assert "500 ms" in page.texts or "500\u00a0ms" in page.texts
 
 
 def test_a_flat_line_is_drawn_flat() -> None:

@@ -143,6 +143,14 @@ def test_the_machine_of_the_newest_race_is_the_first_of_a_path(tmp_path: Path) -
         assert re.findall(r"<h2>(?:Speedups|Hot paths) on (\w+):", text) == ["new", "old"]
 
 
+@pytest.mark.parametrize("commits", [1, 2])
+def test_two_commits_can_be_chosen_where_two_were_measured(tmp_path: Path, commits: int) -> None:
+    append(raced("one", commits), tmp_path)
+    site = write(tmp_path / "site", gather(tmp_path, None, None), [], "demo").parent
+    assert ("Any two commits" in (site / "compare.html").read_text("utf-8")) == (commits == 2)
+    assert ('"compare.html"' in (site / "index.html").read_text("utf-8")) == (commits == 2)
+
+
 # --- pages that fail -----------------------------------------------------------------------------
 
 

@@ -225,9 +225,8 @@ def advice(result: Comparison) -> list[str]:
     undecided = by_section.get(UNDECIDED, [])
     if any(finding.judgement.reason in TIME_DECIDES for finding in undecided):
         enough = max(math.ceil(2 * result.budget), BUDGET_LEAST)
-        sentences.append(
-            f"To decide more, use --budget {enough}, or fewer benchmarks with --series."
-        )
+        fewer = ", or fewer benchmarks with --series" * (len(result.findings) > 1)
+        sentences.append(f"To decide more, use --budget {enough}{fewer}.")
     reasons = [f.judgement.because for f in result.findings.values()]
     reasons += result.unloaded.values()
     missing = dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why))

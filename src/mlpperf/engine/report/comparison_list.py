@@ -38,9 +38,10 @@ def comparison_list(site: Draft) -> None:
     else:
         verdict = "No two versions have been compared yet."
         sections.append(Section("Comparisons", [none_yet("`mlpperf compare BASE`")]))
-    if site.material.points:
+    several = any(len(points) > 1 for points in site.material.points)
+    if several:
         sections.append(Section("Any two commits", _two_commits(site)))
-    empty = not records and not site.material.points
+    empty = not records and not several
     site.pages.append(Page("compare.html", "Compare", verdict, sections, "Compare", empty=empty))
 
 

@@ -22,7 +22,7 @@ from ..levels.knowledge import Lack, lacks
 from ..race.result import Result
 from ..suites.series import Series
 from ..table import Anchor, Badge, Cell, Table, grouped
-from ..words import SHORT, by_percent, count, plain
+from ..words import SHORT, by_percent, count, plain, seconds
 from . import addresses
 from .blocks import Files, Page, Prose, Section, sparkline
 from .events import Event, events_of
@@ -194,6 +194,13 @@ def fastest(results: Sequence[Result], usual_case: str) -> Result | None:
     timed = [r for r in results if r.speedup.median > 0]
     usual = [r for r in timed if r.case == usual_case] or timed[:1]
     return max(usual, key=lambda r: r.speedup.median, default=None)
+
+
+def newest_call(curves: Sequence[Points]) -> str:
+    """Seconds of a call at the newest commit of each curve; empty if none has seconds."""
+    values = [float(points.value[-1]) for points in curves if points.curve.quantity == "seconds"]
+    ends = (min(values), max(values)) if values else ()
+    return " to ".join(dict.fromkeys(map(seconds, ends)))
 
 
 def longest(curves: Sequence[Points]) -> Cell:

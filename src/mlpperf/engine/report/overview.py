@@ -14,7 +14,7 @@ from ..table import Badge, Cell, Table, grouped
 from ..words import count, plain, times
 from . import addresses, state
 from .blocks import Page, Prose, Section
-from .draft import Draft, Lead, fastest, index_of, last_change, longest, measured_where
+from .draft import Draft, Lead, fastest, index_of, last_change, longest, measured_where, newest_call
 from .gather import NO_RECORDS
 
 UNREADABLE_MOST = 50  # lines on the page
@@ -123,11 +123,12 @@ def _tracked(site: Draft) -> list[Section]:
             shown: list[Cell] = ["–", "–"] if best is None else _newest(best, site)
             changed = last_change(site, path, Place(machine, "", 0))
             line = longest(curves if best is None else [best])
-            cells.append([site.link(path, addresses.path(path)), *shown, line, changed])
-        columns = ("path", "fastest", "speedup (interval)", "history", "last change")
+            link, call = site.link(path, addresses.path(path)), newest_call(curves) or "–"
+            cells.append([link, *shown, call, line, changed])
+        columns = ("benchmark", "fastest", "speedup (interval)", "a call", "history", "last change")
         shared = "" if threads is None else count(threads, "thread")
         name = "; ".join(filter(None, [f"{source_} on {plain(machine)}", device, shared]))
-        table = Table("The newest commit of every curve", columns, cells, text=range(2))
+        table = Table("The newest commit of every benchmark", columns, cells, text=range(2))
         sections.append(Section(name, [table]))
     return sections
 

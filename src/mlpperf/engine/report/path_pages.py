@@ -19,13 +19,13 @@ from ..history.records import Fields, Place, finite
 from ..race.result import Result
 from ..race.show import proofs, races, speedup
 from ..table import grouped
-from ..words import SHORT, by_percent, plain
+from ..words import SHORT, by_percent, count, plain
 from . import addresses, figures
 from .addresses import file_name
 from .benchmark_page import levels_of
 from .blocks import Code, Curves, Page, Plot, Prose, Section, source, story
 from .commit_pages import changed
-from .draft import NO_CHANGE, Draft, commits_of, fastest, index_of, measured_where
+from .draft import NO_CHANGE, Draft, commits_of, fastest, index_of, measured_where, newest_call
 
 
 def path_page(site: Draft, name: str) -> None:
@@ -44,7 +44,7 @@ def path_page(site: Draft, name: str) -> None:
         sections.append(Section("Levels over commits", [compared]))
     if name in site.points:
         sections.append(_path_history(site, name, site.points[name]))
-    sections.append(_how_to_read())
+    sections += [_how_to_read()] if path or raced else []
     title = path.title if path else name
     newest = next(iter(by_place.values()), [])
     verdict = _path_verdict(site, name, [race.result for race in newest])
@@ -54,7 +54,7 @@ def path_page(site: Draft, name: str) -> None:
 def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
     wrong = sorted({r.variant for r in results if r.wrong})
     best = fastest(results, site.content.usual_case)
-    parts = [f"{name}:"]
+    parts = []
     if wrong:
         parts.append(f"{', '.join(wrong)} differs from the reference and was not timed.")
     elif results:
@@ -69,7 +69,17 @@ def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
             f"The newest change: {change.direction}, {by_percent(change.ratio.median)}, "
             f"since {change.commit[:SHORT]} ({change.date:%Y-%m-%d})."
         )
-    return " ".join(parts)
+    elif curves := site.points.get(name, ()):
+        parts.append(_measured(curves))
+    return f"{name}: {' '.join(parts)}" if results else " ".join(parts) or "It was not timed yet."
+
+
+def _measured(curves: Sequence[Points]) -> str:
+    """What is known of a path without races."""
+    if call := newest_call(curves):
+        return f"A call took {call} at the newest commit."
+    quantities = ", ".join(dict.fromkeys(points.curve.quantity for points in curves))
+    return plain(f"Measured at {count(len(commits_of(curves)), 'commit')}: {quantities}.")
 
 
 def _code(path: HotPath) -> list[Code]:

@@ -62,7 +62,7 @@
 
   // --- the history of a path ---------------------------------------------------------------------
 
-  const TITLES = { seconds: "seconds of a call", ratio: "time ÷ time of the reference",
+  const TITLES = { seconds: "time of a call", ratio: "time ÷ time of the reference",
     bytes: "bytes that a call allocates", "peak bytes": "peak memory in bytes" };
   function panel(commits, curves, quantity) {
     const used = [...new Set(curves.flatMap((curve) => curve.at))].sort((a, b) => a - b);
@@ -101,7 +101,8 @@
       legend: { orientation: "h", y: -0.35 }, margin: { l: 70, r: 20, t: 40, b: 70 },
       xaxis: { tickvals: ticks, ticktext: ticks.map((i) => commits[used[i]][1]),
         range: [-0.7, used.length - 0.3] },
-      yaxis: { title: { text: plain(TITLES[quantity] || quantity) }, rangemode: "normal" } } };
+      yaxis: { title: { text: plain(TITLES[quantity] || quantity) }, rangemode: "normal",
+        ticksuffix: quantity === "seconds" ? "s" : "" } } };
   }
   function show(box, { commits, curves }) {
     const wanted = Object.fromEntries([...box.querySelectorAll("select")]
@@ -169,7 +170,7 @@
       const table = element("table");
       table.append(element("caption", `${both.length} numbers of both, newer ÷ older, worst first`));
       const head = element("tr");
-      const columns = ["hot path", "variant", "case", "what", "where", "newer ÷ older", "intervals"];
+      const columns = ["benchmark", "variant", "case", "what", "where", "newer ÷ older", "intervals"];
       for (const column of columns) head.append(element("th", column, { scope: "col" }));
       table.append(element("thead"), element("tbody"));
       table.tHead.append(head);
