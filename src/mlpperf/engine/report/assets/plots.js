@@ -101,8 +101,8 @@
       legend: { orientation: "h", y: -0.35 }, margin: { l: 70, r: 20, t: 40, b: 70 },
       xaxis: { tickvals: ticks, ticktext: ticks.map((i) => commits[used[i]][1]),
         range: [-0.7, used.length - 0.3] },
-      yaxis: { title: { text: plain(TITLES[quantity] || quantity) }, rangemode: "normal",
-        ticksuffix: quantity === "seconds" ? "s" : "" } } };
+      yaxis: { title: { text: plain(TITLES[quantity] || quantity), standoff: 10 }, rangemode: "normal",
+        ticksuffix: quantity === "seconds" ? "s" : "", automargin: true } } };
   }
   function show(box, { commits, curves }) {
     const wanted = Object.fromEntries([...box.querySelectorAll("select")]
