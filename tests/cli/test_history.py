@@ -63,6 +63,19 @@ def test_names_narrow_every_format(started: Any, format_: str) -> None:
     assert "No benchmark that was compared is called 'nowhere'" in done.stderr
 
 
+@pytest.mark.parametrize("named", [(), ("--records", ".mlpperf")])
+def test_comparisons_of_changed_files_alone_are_no_history(
+    started: Any, named: tuple[str, ...]
+) -> None:
+    file = Path(".mlpperf/comparisons.jsonl")
+    record = json.loads(file.read_text().splitlines()[0])
+    record["commits"]["head"] = None
+    file.write_text(f"{json.dumps(record)}\n")
+    done = started("history", *named)
+    assert done.exit_code == 2
+    assert "There is 1 comparison, but none of two commits of the" in done.stderr
+
+
 @pytest.mark.parametrize("format_", ["text", "json", "csv"])
 def test_a_damaged_comparison_is_named_in_every_format(started: Any, format_: str) -> None:
     with Path(".mlpperf/comparisons.jsonl").open("a") as file:

@@ -72,9 +72,11 @@ def history(
     if levels:
         levels.unreadable = damaged
     races = _usual(folder, "races.jsonl")
+    sources = races, *_other_trackers(asv, pytest_benchmark)
+    if made and not (levels or damaged or any(sources)):
+        raise MlpperfError(show.no_levels(len(made)))
     if records and not (levels or damaged or races):
         raise MlpperfError(f"There are no comparisons or races in {records}.")
-    sources = races, *_other_trackers(asv, pytest_benchmark)
     compared = [name for name in wanted if levels and show.known(levels, name)]
     if not any(sources) and levels and len(compared) < len(wanted):
         (first, *_) = (name for name in wanted if name not in compared)

@@ -165,6 +165,15 @@ def not_compared(levels: Levels) -> str:
     return f"The newest {have} not been compared yet" if later else ""
 
 
+def no_levels(comparisons: int) -> str:
+    """Why comparisons make no history."""
+    are = "is" if comparisons == 1 else "are"
+    return (
+        f"There {are} {count(comparisons, 'comparison')}, but none of two commits of the "
+        "checked-out branch; `mlpperf backfill` compares these."
+    )
+
+
 def as_json(levels: Levels, patterns: Sequence[str] = ()) -> dict[str, Any]:
     """The steps and notes as JSON can hold them."""
     lineage = levels.lineage

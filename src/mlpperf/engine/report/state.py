@@ -13,7 +13,7 @@ from ..compare import ComparisonRecord
 from ..history.changes import FEWEST
 from ..levels.gathering import Levels
 from ..levels.knowledge import Known
-from ..levels.show import not_compared
+from ..levels.show import no_levels, not_compared
 from ..table import Anchor, Badge, Cell, Table, grouped
 from ..words import SHORT, by_percent, count, plain, some
 from .blocks import Facts, Log, Prose, Section, sparkline
@@ -72,10 +72,7 @@ def without_history(site: Draft) -> str:
     number = len(site.material.comparisons)
     if not number:
         return "No commits have been compared yet; `mlpperf compare BASE` compares two versions."
-    return (
-        f"{count(number, 'comparison')}, but none of two commits of the branch that is checked "
-        "out; `mlpperf backfill` compares these."
-    )
+    return no_levels(number)
 
 
 def _open(site: Draft) -> list[Event]:
