@@ -75,7 +75,7 @@ class CausesRecord(Origin, kw_only=True):
     left_out : the number of changed series that were not examined.
     budget, total : seconds for timing; that it took.
     warnings : what went wrong on the way, a sentence each.
-    verdict : the causes in a sentence for each series.
+    verdict : the causes, in a sentence for the series with the same ones.
     exit_code : 0 all changes are explained, 2 not all are.
     flames : where the calls of each series spend their time, if that could be sampled.
     """
