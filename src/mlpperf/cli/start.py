@@ -152,7 +152,9 @@ class SetUp:
         self.contents: dict[Path, bytes] = {}
         self.out_of_date: list[str] = []
         self.messages = [f"Found {place}" for place in project.places]
-        self.messages += [f"Note: {note}." for suite in project.suites for note in suite.notes]
+        for suite in project.suites:
+            unseen = [f"{place}: {why}" for place, why in suite.unseen.items()]
+            self.messages += [f"Note: {note}." for note in (*suite.notes, *unseen)]
         self._settings(project.top / project.below / "pyproject.toml")
         self._workflows(ci or _service(project.top))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.suites.discovery import Suite, discover, doctests
+from mlpperf.engine.suites.discovery import Suite, discover
 from mlpperf.errors import MlpperfError
 
 FIXTURE = "def test_it(benchmark):\n    benchmark(int)\n"
@@ -156,14 +156,16 @@ def test_of_several_configurations_the_others_are_named(tmp_path: Path) -> None:
         "deep/down/asv.conf.json": CONFIGURATION,
         "deep/asv.conf.jsonc": CONFIGURATION,
         "deep/benchmarks/a.py": "",
-        "deep/down/benchmarks/a.py": "",
+        "deep/down/benchmarks/a.py": "def time_it(): ...\n",
+        "deep/up/asv.conf.json": CONFIGURATION,
+        "deep/up/benchmarks/a.py": "def walk(): ...\n",
+        "unreadable/asv.conf.json": "{",
+        "unreadable/benchmarks/a.py": "class TimeAll: ...\n",
     }
     suite = only(written(tmp_path, **files))
     assert suite.arguments == ("deep/benchmarks",)
-    assert suite.notes == (
-        "deep/down/asv.conf.json is left out: deep/asv.conf.jsonc lies nearer to the project's "
-        "folder",
-    )
+    assert set(suite.unseen) == {"deep/down/asv.conf.json", "unreadable/asv.conf.json"}
+    assert all("deep/asv.conf.jsonc lies nearer to" in why for why in suite.unseen.values())
 
 
 def test_how_long_a_benchmark_of_asv_may_take(tmp_path: Path) -> None:
@@ -203,6 +205,33 @@ def test_the_settings_of_pytest_count(tmp_path: Path) -> None:
     assert suite.tests == ("doc/x/bench_b.py", "perf/bench_a.py", "tests/test_c.py")
 
 
+def test_the_settings_nearest_to_a_file_count(tmp_path: Path) -> None:
+    own = "[tool.pytest.ini_options]\npython_files = ['walk_*.py']\npython_functions = ['w_*']\n"
+    files = {
+        "pytest.ini": "[pytest]\npython_functions = t_*\ntestpaths = tests\n",
+        "tests/test_a.py": "def t_it(benchmark): ...\n",
+        "parts/roads/pyproject.toml": own,
+        "parts/roads/speed/walk_b.py": "class TestAll:\n    def w_it(self, benchmark): ...\n",
+        "parts/towns/pyproject.toml": "[project]\nname = 'towns'\n",
+        "parts/towns/walk_c.py": "def w_it(benchmark): ...\n",
+    }
+    suite = only(written(tmp_path, **files))
+    assert suite.tests == ("parts/roads/speed/walk_b.py", "tests/test_a.py")
+    assert suite.arguments[4:6] == ("-o", "python_functions='t_*' 'w_*'")
+
+
+@pytest.mark.parametrize("option", ["-o {}", "-o{}", "--override-ini={}", "-q --override-ini {}"])
+def test_options_change_settings(option: str, tmp_path: Path) -> None:
+    pairs = ("python_files=*.py", "'python_functions=t_* w_*'", "xfail_strict=true")
+    options = " -x ".join(map(option.format, pairs))
+    files = {"tox.ini": f"[pytest]\naddopts = {options}\n"}
+    files["tests/speed.py"] = "def w_it(benchmark): ...\n"
+    suite = only(written(tmp_path, **files))
+    assert suite.tests == ("tests/speed.py",)
+    kept = ("-o", "python_files=*.py", "-o", "python_functions=t_* w_*", "--")
+    assert suite.arguments[4:9] == kept
+
+
 def test_an_open_quotation_is_no_failure(tmp_path: Path) -> None:
     settings_text = "[pytest]\naddopts = --import-mode=importlib -k 'it's\n"
     suite = only(written(tmp_path, **{"pytest.ini": settings_text, "test_a.py": FIXTURE}))
@@ -228,4 +257,22 @@ def test_doctests_that_use_the_fixture_are_named(tmp_path: Path) -> None:
     (tmp_path / "speed.txt").write_text(">>> timed = getfixture('benchmark')\n>>> timed(int)\n0\n")
     (tmp_path / "core.py").write_text("'''\n>>> clock = getfixture(\"benchmark\")\n'''\n")
     (tmp_path / "other.rst").write_text(">>> getfixture('tmp_path')\nThe benchmark fixture.\n")
-    assert sorted(doctests(tmp_path)) == ["core.py", "speed.txt"]
+    suite = only(written(tmp_path, **{"test_a.py": FIXTURE}))
+    assert sorted(suite.unseen) == ["core.py", "speed.txt"]
+
+
+@pytest.mark.parametrize(
+    ("body", "unseen"),
+    [
+        ("return Towns.from_parent(parent, path=file_path)", ["parts/conftest.py"]),
+        ("return Roads.from_parent(parent, path=file_path)", []),
+    ],
+)
+def test_files_of_benchmarks_that_a_hook_collects_are_named(
+    body: str, unseen: list[str], tmp_path: Path
+) -> None:
+    hook = "def walk(benchmark): ...\n\nclass Towns(pytest.File):\n    walked = walk\n\n"
+    hook += "class Roads(pytest.File): ...\n\n"
+    hook += f"def pytest_collect_file(file_path, parent):\n    {body}\n"
+    suite = only(written(tmp_path, **{"parts/conftest.py": hook, "test_a.py": FIXTURE}))
+    assert list(suite.unseen) == unseen

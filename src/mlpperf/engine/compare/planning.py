@@ -10,7 +10,7 @@ from itertools import islice
 from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.commands import COMMANDS
-from ..suites.discovery import Suite, doctests
+from ..suites.discovery import Suite
 from ..suites.series import Series
 from ..table import grouped
 from ..versions.imports import same
@@ -96,8 +96,9 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
     own = pair.own.suites if pair.own else {}
     gone = [suite.place for kind, suite in own.items() if kind not in kinds]
     why = f"{pair.head.name} has none of these any more"
-    untimed = {} if selection.series or "pytest" not in kinds else doctests(pair.head.root)
-    return planned.joined(Plan(unloaded={**dict.fromkeys(gone, why), **untimed, **pair.absent}))
+    unseen = [one.unseen for one in pair.suites if not selection.series]
+    places = {place: reason for one in unseen for place, reason in one.items()}
+    return planned.joined(Plan(unloaded={**dict.fromkeys(gone, why), **places, **pair.absent}))
 
 
 def _plan_suite(context: Context, suite: Suite, inventories: Mapping[str, Inventory]) -> Plan:

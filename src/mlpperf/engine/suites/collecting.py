@@ -11,6 +11,7 @@ import shlex
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +22,16 @@ from .pyproject import text_of
 # Options in a project's `addopts` that decide how tests are loaded. The others configure reports,
 # coverage and parallel runs, or deselect tests.
 KEPT_OPTIONS = ("--import-mode", "--asyncio-mode", "--ds", "--dc", "-p")
+# Settings that `-o` among these may change, except for those of a project's own runs.
+NOT_KEPT = re.compile("addopts|norecursedirs|.*strict.*")
+# A hook that may make benchmarks of any file.
+COLLECT = "pytest_collect_file"
+NOT_COLLECTED = (
+    f"its hook {COLLECT} makes benchmarks of other files, which cannot be timed; make them test "
+    "functions"
+)
+# Settings by which pytest knows tests in a file, and what they usually are.
+NAMES = {"python_functions": ["test"], "python_classes": ["Test"]}
 # Plugins that `-p` may load and that only watch tests or distribute them.
 LEFT_OUT = {"pytest_cov", "pytest_cov.plugin", "xdist", "xdist.plugin"}
 CONFIGURATIONS = (
@@ -44,12 +55,21 @@ class Configuration:
     def words(self, name: str, usual: Sequence[str] = ()) -> list[str]:
         """A setting that is a list of words."""
         value = (self.content or {}).get(name, usual)
+        if name != "addopts":
+            value = self.overridden.get(name, value)
         if not isinstance(value, str):
             return [str(one) for one in value]
         try:
             return shlex.split(value)
         except ValueError:  # an open quotation
             return value.split()
+
+    @cached_property
+    def overridden(self) -> Mapping[str, str]:
+        """The settings that the project's own options for pytest change."""
+        given = " ".join(f"{word}\0" for word in self.words("addopts"))
+        pairs = re.findall(r"(?:^|\0 )(?:-o|--override-ini)(?:\0 |=|)([^\0=]+)=([^\0]*)", given)
+        return {name: value for name, value in pairs if not NOT_KEPT.fullmatch(name)}
 
 
 def configuration(root: Path) -> Configuration:
@@ -76,10 +96,13 @@ def configuration(root: Path) -> Configuration:
     return Configuration()
 
 
-def options(settings: Configuration, own: Sequence[str]) -> Iterator[str]:
+def options(
+    root: Path, settings: Configuration, names: Iterable[str], own: Sequence[str]
+) -> Iterator[str]:
     """The options of pytest: those of the project that decide how tests are loaded, and `own`.
 
-    pytest's search for settings starts and ends in the folder of the copy.
+    pytest's search for settings starts and ends in the folder of the copy. If files of these
+    `names` have settings nearer to them, tests there may have the names that these give.
     """
     yield from ("-c", settings.file or os.devnull, "--rootdir=.", "--confcutdir=.")
     given = settings.words("addopts")
@@ -92,15 +115,39 @@ def options(settings: Configuration, own: Sequence[str]) -> Iterator[str]:
                 yield from (name, value)
         elif option[:2] == "-p" and len(option) > 2 and _is_loaded(option[2:]):
             yield option
+    several = [settings, *(_nearest(root, settings, name)[1] for name in names)]
+    named = {
+        key: shlex.join(dict.fromkeys(word for one in several for word in one.words(key, usual)))
+        for key, usual in NAMES.items()
+        if any(one.words(key, usual) != several[0].words(key, usual) for one in several)
+    }
+    for key, value in {**settings.overridden, **named}.items():
+        yield from ("-o", f"{key}={value}")
     yield from own
+
+
+def _nearest(root: Path, settings: Configuration, name: str) -> tuple[PurePosixPath, Configuration]:
+    """The folder nearest to a file with settings for pytest, and these; `settings` are the root's.
+
+    So does pytest find them if it is started for this file.
+    """
+    for folder in PurePosixPath(name).parents[:-1]:
+        own = configuration(root / folder)
+        if own.file:
+            return folder, own
+    return PurePosixPath(), settings
 
 
 def _is_loaded(plugin: str) -> bool:
     return plugin not in LEFT_OUT and not plugin.startswith("no:")
 
 
-def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[list[str], str]:
+def tests(
+    root: Path, files: Sequence[Path], settings: Configuration
+) -> tuple[list[str], str, dict[str, str]]:
     """The files below `root` that may have a benchmark, and a sentence about the others.
+
+    Then the files whose hooks collect benchmarks from others than Python's, and why not.
 
     A file that pytest collects by itself is left out only if its text shows that it has no
     benchmark; any other file is included if its text has one.
@@ -113,18 +160,24 @@ def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[l
             continue
         texts[file.relative_to(root).as_posix()] = source.decode("utf-8-sig", "replace")
     if not any(map(WORD.search, texts.values())):
-        return [], ""
+        return [], "", {}
     sources = (settings.file, "pyproject.toml", "setup.cfg", "setup.py")
     about = "\n".join(text_of(root / name) for name in sources)
     doubtful, folders = in_doubt(texts, about, settings.words("usefixtures"))
     is_collected = _collected(settings)
-    functions = [*settings.words("python_functions", ["test"]), "bench"]
     usual = {name for name in texts if is_collected(name)}
+    nearest = {name: _nearest(root, settings, name) for name in doubtful}
+    usual |= {
+        name
+        for name, (folder, own) in nearest.items()
+        if _collected(own)(PurePosixPath(name).relative_to(folder).as_posix())
+    }
 
     def may_hold(name: str) -> bool:
         if name in usual:
             return name in doubtful or any(_lies_below(name, folder) for folder in folders)
-        return name in doubtful and _has_test(texts[name], doubtful[name], functions)
+        functions = nearest[name][1].words("python_functions", ["test"]) if name in doubtful else []
+        return name in doubtful and _has_test(texts[name], doubtful[name], [*functions, "bench"])
 
     chosen = [name for name in texts if may_hold(name)]
     left_out = len(usual - set(chosen))
@@ -132,7 +185,8 @@ def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[l
         f"pytest: left out {count(left_out, 'file')} with tests, as neither their text nor what "
         "they use mentions `benchmark` or `codspeed`"
     )
-    return chosen, note if left_out else ""
+    collecting = [name for name in texts if COLLECT in doubtful.get(name, ())]
+    return chosen, note if left_out else "", dict.fromkeys(collecting, NOT_COLLECTED)
 
 
 def _collected(settings: Configuration) -> Callable[[str], bool]:

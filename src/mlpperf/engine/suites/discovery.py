@@ -6,12 +6,14 @@ their text.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import posixpath
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -54,6 +56,7 @@ class Suite:
     files : files and folders of the suite, below the project; both versions get the head's.
     place : a description of its place.
     notes : sentences about what is left out, and why.
+    unseen : what holds benchmarks that cannot be timed, below the project, and why.
     """
 
     kind: str
@@ -62,6 +65,7 @@ class Suite:
     files: tuple[str, ...]
     place: str
     notes: tuple[str, ...] = ()
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
 
 def discover(root: Path, kinds: Collection[str] = ("asv", "pytest", COMMANDS)) -> list[Suite]:
@@ -78,7 +82,7 @@ def discover(root: Path, kinds: Collection[str] = ("asv", "pytest", COMMANDS)) -
     return [*suites, suite_of(commands, f"{TABLE}: {', '.join(commands)}")] if commands else suites
 
 
-def doctests(root: Path) -> dict[str, str]:
+def _doctests(root: Path) -> dict[str, str]:
     """The files whose doctests ask for the benchmark fixture, and why these are not timed."""
     files = (file for file in _files(root, *DOCTEST_FILES) if DOCTEST.search(text_of(file)))
     why = "its doctests use the benchmark fixture and cannot be timed; make them test functions"
@@ -107,13 +111,17 @@ def asv_configuration(root: Path) -> tuple[Path, dict[str, Any]] | None:
     """
     for file in _asv_configurations(root)[:1]:
         try:
-            content = json5.loads(file.read_text(encoding="utf-8-sig"))
-            if not isinstance(content, dict):
-                raise TypeError("it is no table")
+            return file, _table(file)
         except (OSError, ValueError, TypeError, RecursionError) as reason:
             raise MlpperfError(f"{file.relative_to(root)} cannot be read: {reason}.") from reason
-        return file, content
     return None
+
+
+def _table(file: Path) -> dict[str, Any]:
+    content = json5.loads(file.read_text(encoding="utf-8-sig"))
+    if not isinstance(content, dict):
+        raise TypeError("it is no table")
+    return content
 
 
 def _asv_configurations(root: Path) -> list[Path]:
@@ -141,8 +149,7 @@ def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
         raise MlpperfError(
             f"{place}: there is no folder {given!r}; `--suite pytest` leaves that suite out."
         )
-    others = [one.relative_to(root).as_posix() for one in _asv_configurations(root)[1:]]
-    notes = [f"{one} is left out: {place} lies nearer to the project's folder" for one in others]
+    notes = []
     shared = [below.as_posix()]
     top = below.parts[0] if below.parts else ""
     of_code = not top or top == "src" or project.is_package(top) or project.is_used(below)
@@ -155,7 +162,24 @@ def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
     limit = content.get("default_benchmark_timeout")
     timeout = (str(float(limit)),) if isinstance(limit, int | float) else ()
     arguments = (below.as_posix(), *timeout)
-    return [Suite("asv", arguments, (), (*shared, place), f"asv: {below}", tuple(notes))]
+    others = [one for one in _asv_configurations(root)[1:] if _has_benchmarks(one, files)]
+    names = [one.relative_to(root).as_posix() for one in others]
+    unseen = {
+        one: f"{place} lies nearer to the project's folder, and only its benchmarks are compared; "
+        f"if that is enough, add --accept {shlex.quote(one)}"
+        for one in names
+    }
+    return [Suite("asv", arguments, (), (*shared, place), f"asv: {below}", tuple(notes), unseen)]
+
+
+def _has_benchmarks(configuration: Path, files: Iterable[Path]) -> bool:
+    """Whether there is a benchmark in the folder that an asv configuration names."""
+    given: object = None
+    with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+        given = _table(configuration).get("benchmark_dir")
+    name = given if isinstance(given, str) else "benchmarks"
+    folder = Path(os.path.normpath(configuration.parent / name))
+    return any(folder in one.parents and ASV_BENCHMARK.search(text_of(one)) for one in files)
 
 
 def _asv_files(
@@ -175,12 +199,15 @@ def _asv_files(
 def _pytest(root: Path, files: list[Path], project: Project) -> list[Suite]:
     """The tests that may be benchmarks, if there are any."""
     pytest_settings = configuration(root)
-    names, note = tests(root, files, pytest_settings)
+    names, note, unseen = tests(root, files, pytest_settings)
+    names = names or list(unseen)
     if not names:
         return []
-    given = tuple(options(pytest_settings, settings(root).pytest_options))
+    given = tuple(options(root, pytest_settings, names, settings(root).pytest_options))
     shared = tuple(dict.fromkeys(project.shared(names)))
     where = names[0] if len(names) == 1 else f"perhaps {len(names)} files such as {names[0]}"
     place = f"pytest, with the benchmark fixture: {where}"
     arguments = (*given, "--", *names)
-    return [Suite("pytest", arguments, tuple(names), shared, place, (note,) if note else ())]
+    notes = (note,) if note else ()
+    unseen |= _doctests(root)
+    return [Suite("pytest", arguments, tuple(names), shared, place, notes, unseen)]
