@@ -146,6 +146,18 @@ def time_again():
 
 time_twice.benchmark_name = time_again.benchmark_name = "odd.time_same"
 
+def made(size):
+    def time_alike():
+        return size
+    class Alike:
+        def time_it(self):
+            return size
+    return time_alike, Alike
+
+time_one, One = made(1)
+time_other, Other = made(2)
+time_another = time_other
+
 class Surrounded:
     def setup(self):
         assert "TOWN_PLACE" not in os.environ
@@ -214,11 +226,12 @@ def test_what_cannot_be_used_is_named_and_takes_no_other_along(
 ) -> None:
     for side in looked:
         broken = side.broken
-        assert set(broken) == {"broken", "odd.Broken", "odd.Refuses", "odd.time_same"}
+        alike = {"odd.time_same", "odd.time_alike", "odd.Alike.time_it"}
+        assert set(broken) == {"broken", "odd.Broken", "odd.Refuses", *alike}
         assert "No module named 'no_such_module'" in broken["broken"]
         assert "odd.Broken cannot be used: TypeError" in broken["odd.Broken"]
         assert "OSError: not here" in broken["odd.Refuses"]
-        assert "two benchmarks" in broken["odd.time_same"]
+        assert all("two benchmarks" in broken[one] for one in alike)
 
 
 @pytest.mark.parametrize(

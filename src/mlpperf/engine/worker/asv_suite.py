@@ -141,8 +141,11 @@ class AsvCopy(Copy):
         for index, values in enumerate(itertools.product(*benchmark.params)):
             case = printable(f"({', '.join(map(str, values))})") if values else ""
             before = self._benchmarks.setdefault((where, case, function), (benchmark, index))
-            if before[0].func.__code__ is not benchmark.func.__code__:
-                self.broken[benchmark.name] = f"{benchmark.name} is the name of two benchmarks"
+            if _owner(before[0].func) != _owner(benchmark.func):
+                self.broken[benchmark.name] = (
+                    f"{benchmark.name} is the name of two benchmarks; give their functions or "
+                    "classes names of their own"
+                )
 
     def quantity(self, series: Names) -> str:
         """As asv's runner has it."""
@@ -291,6 +294,11 @@ class _ProcessRunner(Runner):
         if self.world:
             self.world.enter()
         return float(self._timer.timeit(calls))
+
+
+def _owner(function: Any) -> tuple[object, object]:
+    """The function itself, and the class whose benchmark it is, if it is a method."""
+    return getattr(function, "__func__", function), type(getattr(function, "__self__", None))
 
 
 def _modules(folder: Path, holds_code: bool) -> Iterator[str]:
