@@ -15,7 +15,7 @@ from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.own import Own
-from mlpperf.engine.worker.protocol import CallTime, DryRun, Value
+from mlpperf.engine.worker.protocol import CallTime, DryRun, Inventory, Value
 
 Faked = Callable[..., Any]
 A, B = (Series("tests/a.py", "", name, "pytest") for name in "ab")
@@ -197,6 +197,17 @@ def test_series_that_run_code_of_the_other_version_are_kept_apart(
     runs, findings = {A: DryRun(A.names, took=took), B: run(B)}, {A: Finding(A), B: Finding(B)}
     assert module.needing_own_processes(faked(), findings, runs, {}, {}) == {A}
     assert "1 benchmark such as tests/a.py::a would run code of the other version" in warnings[0]
+
+
+@pytest.mark.parametrize(("again", "apart"), [("7", {A}), ("8", set())])
+def test_what_loading_sets_counts_if_it_is_the_same_in_two_processes(
+    again: str, apart: set[Series], faked: Faked, warnings: list[str]
+) -> None:
+    """The time at which a module was imported differs between any two processes."""
+    runs, shared = {A: run(A), HOT: run(HOT)}, {"pytest": {"values of roads": "7"}}
+    context = faked([Inventory("base", shared={"values of roads": again})])
+    assert module.loaded_differently(context, runs, shared) == apart
+    assert ["(values of roads)" in one for one in warnings] == [True] * len(apart)
 
 
 @pytest.mark.parametrize(("again", "bound"), [(9.0, 4.5), (2.5, None)])

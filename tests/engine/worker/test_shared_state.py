@@ -13,6 +13,7 @@ import tracemalloc
 import types
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -61,15 +62,24 @@ def test_an_object_that_stands_for_another_is_not_asked(monkeypatch: pytest.Monk
     assert "json.lazy" in state()
 
 
-def test_nothing_is_set_by_work_imports_and_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_set_by_work_and_imports(monkeypatch: pytest.MonkeyPatch) -> None:
     def change() -> None:
         sorted(range(100))
         logging.getLogger("quiet")
         monkeypatch.setitem(sys.modules, "json.more", types.ModuleType("json.more"))
         monkeypatch.setattr(json, "more", sys.modules["json.more"], raising=False)
-        monkeypatch.setattr(math, "tau", 6.0)
+        monkeypatch.setattr(json, "__file__", "/another/folder/json.py")
+        monkeypatch.setattr(math, "folder", "/another/folder", raising=False)
 
+    monkeypatch.setattr(math, "folder", "/a/folder", raising=False)
     assert differing(change) == set()
+
+
+def test_numbers_and_texts_count_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"deep": {"size": 3}, 5: "no name"}
+    monkeypatch.setattr(json, "options", options, raising=False)
+    assert differing(lambda: monkeypatch.setattr(math, "tau", 6.0)) == {"values of math"}
+    assert differing(lambda: options["deep"].update(size=4)) == {"values of json"}
 
 
 def test_what_is_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

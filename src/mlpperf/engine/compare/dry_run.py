@@ -26,6 +26,7 @@ from .context import SIDES, Context
 from .finding import Finding
 
 DEATHS_MOST = 10  # series that may end the process of a dry run before the others are left out
+SHARED_MOST = 3  # parts of a process's state in a sentence
 VALUES = 3  # processes of each version that measure what a series gives, if not time
 # Head ÷ base, or base ÷ head, of a single long call in each of several processes, which counts as a
 # change although its calls are too long to be timed in turns.
@@ -165,15 +166,21 @@ def needing_own_processes(
 
 
 def loaded_differently(
-    context: Context, runs: Runs, shared: Mapping[str, str]
+    context: Context, runs: Runs, shared: Mapping[str, Mapping[str, str]]
 ) -> frozenset[Series]:
     """The same, as loading a version sets what is `shared` by all of a process, by suite."""
-    for suite, what in () if context.pair.isolated else shared.items():
-        context.warn(
-            f"Loading the {suite} suite sets something for the whole process in one version only "
-            f"({what}): each version has a process of its own for it"
-        )
-    return frozenset(s for s in runs if s.suite in shared)
+    suites = set()
+    for suite, states in () if context.pair.isolated else shared.items():
+        again = context.pool.discover(suite, ["base"])["base"].shared
+        # What differs between processes of the base, too, is chance, such as the time.
+        if differ := sorted(name for name, state in states.items() if again.get(name) == state):
+            suites.add(suite)
+            context.warn(
+                f"Loading the {suite} suite sets something for the whole process in one version "
+                f"only ({', '.join(differ[:SHARED_MOST])}): each version has a process of its own "
+                "for it"
+            )
+    return frozenset(s for s in runs if s.suite in suites)
 
 
 def with_dry_run(finding: Finding, run: DryRun, failed_when_timed: str = "") -> Finding:

@@ -20,7 +20,6 @@ from .context import SIDES, Context
 from .finding import Finding
 from .shards import Shard, dealt
 
-SHARED_MOST = 3  # parts of a process's state in a sentence
 HOT_PATHS = ""  # the suite that hot paths belong to, as `Series.suite` has it
 
 
@@ -34,7 +33,8 @@ class Plan:
     series : those to be called.
     import_seconds : of each place of a suite, by suite and side.
     broken, unloaded : as `Comparison` has them.
-    shared : what loading a version sets for a whole process, and not the other; by suite.
+    shared : what loading a version sets for a whole process, and not the other, as it is at the
+        base; by suite.
     registered : where outside of the project a version registers something of it, by suite.
     """
 
@@ -43,7 +43,7 @@ class Plan:
     import_seconds: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     unloaded: dict[str, str] = field(default_factory=dict)
-    shared: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     registered: Mapping[str, str] = field(default_factory=dict)
 
     def part(self, shard: Shard) -> tuple[Plan, Shard]:
@@ -205,14 +205,13 @@ def _planned(
             called.append(one)
     seconds = {(suite, side): inventories[side].import_seconds for side in SIDES}
     common = base.shared.keys() & head.shared.keys()
-    differ = sorted(name for name in common if base.shared[name] != head.shared[name])
-    shared = {suite: ", ".join(differ[:SHARED_MOST])} if differ else {}
+    shared = {name: base.shared[name] for name in common if base.shared[name] != head.shared[name]}
     registered = base.registered or head.registered
     return Plan(
         findings,
         called,
         seconds,
-        shared=shared,
+        shared={suite: shared} if shared else {},
         registered={suite: registered} if registered else {},
     )
 

@@ -12,10 +12,11 @@ import contextlib
 import gc
 import locale
 import logging
+import os
 import signal
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import (
     FunctionType,
     GetSetDescriptorType,
@@ -26,7 +27,7 @@ from types import (
 from typing import Any
 
 from .environment import has_gil
-from .registrations import attribute, is_a
+from .registrations import DEEPEST, PLAIN, attribute, is_a
 
 ADDED = "sys.addaudithook"
 
@@ -42,8 +43,8 @@ def shared_state() -> dict[str, str]:
     """What loading a version may have set: a description by its name, of modules a digest.
 
     Modules of the version itself must be out of `sys.modules`. An attribute of another module is
-    described by its type, and a function or class by its name, as numbers and texts differ between
-    equal processes.
+    described by its type, and a function or class by its name. Its numbers and texts have a
+    description of their own, as they may differ between equal processes.
     """
     state = {
         **slowing_state(),
@@ -58,9 +59,25 @@ def shared_state() -> dict[str, str]:
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and name != "__main__":
             parts = sorted(f"{key} {_kind(value)}" for key, value in _attributes(module))
-            state[name] = str(zlib.crc32("\n".join(parts).encode("utf-8", "replace")))
+            state[name] = _digest(parts)
+            state[f"values of {name}"] = _digest(sorted(_values(vars(module))))
             state |= _registered(module)
     return state
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return str(zlib.crc32("\n".join(parts).encode("utf-8", "replace")))
+
+
+def _values(held: Mapping[Any, Any], depth: int = DEEPEST) -> Iterator[str]:
+    """The numbers and texts in a module or dictionary, and in its dictionaries, without paths."""
+    for key, value in list(held.items()):
+        if type(key) is not str or key.startswith("__"):
+            continue
+        if value is not None and type(value) in PLAIN and os.sep not in f"{key}{value!r}":
+            yield f"{key} {value!r}"
+        elif depth and is_a(value, dict):
+            yield from (f"{key} {one}" for one in _values(dict(dict.items(value)), depth - 1))
 
 
 def _registered(module: ModuleType) -> dict[str, str]:
