@@ -18,6 +18,7 @@ from mlpperf.engine.machine.environment import environment
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
+from mlpperf.engine.worker.suite import NOT_LOADED
 
 
 def comparison(
@@ -301,6 +302,17 @@ def test_what_is_gone_can_be_accepted_and_nothing_else(there: str, accepted: str
     findings = {f.series: f for f in [*gone, one(there, Verdict.SKIPPED)]}
     (hint,) = render.advice(replace(comparison(), findings=findings))
     assert hint == f"If this was intended, add {accepted}"
+
+
+def test_what_has_another_name_in_each_process_cannot_be_accepted_by_name() -> None:
+    gone, here, other = (
+        Series("test_a.py", f"[{i}]", f"test_{i // 2}", "pytest") for i in range(3)
+    )
+    findings = {one: Finding(one, Judgement(Verdict.GONE)) for one in (gone, other)}
+    why = f"it cannot be timed ({NOT_LOADED})"
+    findings[here] = Finding(here, Judgement(Verdict.NOT_TIMED, because=why))
+    (hint,) = render.advice(replace(comparison(), findings=findings))
+    assert hint == "If this was intended, add --accept test_a.py::test_1."
 
 
 def test_more_time_is_advised_only_where_it_decides() -> None:

@@ -107,3 +107,16 @@ def test_a_damaged_configuration_names_nothing(text: str, tmp_path: Path) -> Non
     root = written(tmp_path, "pkg/a.py", **{"pyproject.toml": text, "setup.cfg": "[x\n="})
     assert import_folders(root) == (root,)
     assert project_named(root) == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("setup.py", "from setuptools import setup\nsetup(name='roads', version='1')\n"),
+        ("setup.py", "import setuptools\nsetuptools.setup(version='1', name = \"roads\")\n"),
+        ("setup.py", "setup(\n    version='1',\n    name='roads',\n)\n"),
+        ("setup.cfg", "[metadata]\nname = roads\n"),
+    ],
+)
+def test_the_name_of_a_project_is_in_its_set_up(file: str, text: str, tmp_path: Path) -> None:
+    assert project_named(written(tmp_path, **{file: text})) == "roads"

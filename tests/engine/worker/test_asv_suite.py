@@ -295,7 +295,7 @@ def test_what_measures_no_time_is_not_called_but_asked(
     assert found["mem_list"].unit == found["peakmem_list"].unit == "bytes"
     assert found["track_fails"].failed == "it raised ZeroDivisionError: division by zero"
     assert found["track_others"].skipped == "it skips these parameters"
-    assert found["track_gone"].untimed == "this process did not load it"
+    assert found["track_gone"].untimed.startswith("this process did not load it")
 
 
 def test_a_cache_that_fails_is_tried_once_for_all_that_need_it(proven: dict[str, Any]) -> None:

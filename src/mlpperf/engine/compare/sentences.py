@@ -15,6 +15,7 @@ from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..table import grouped
 from ..words import SHORT, WORKING_TREE, by_percent, count, rounded, seconds, some
+from ..worker.suite import NOT_LOADED
 from .alarms import ANY_ALARM
 from .budget import SCREENING
 from .context import SIDES
@@ -227,7 +228,8 @@ def advice(result: Comparison) -> list[str]:
         enough = max(math.ceil(2 * result.budget), BUDGET_LEAST)
         fewer = ", or fewer benchmarks with --series" * (len(result.findings) > 1)
         sentences.append(f"To decide more, use --budget {enough}{fewer}.")
-    reasons = [f.judgement.because for f in result.findings.values()]
+    every = result.findings.values()
+    reasons = [f.judgement.because for f in every]
     reasons += result.unloaded.values()
     missing = dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why))
     for name in [one for one in missing if f"`--with {one}`" in " ".join(sentences)]:
@@ -245,8 +247,9 @@ def advice(result: Comparison) -> list[str]:
         sentences.append(
             f"Some benchmarks import {', '.join(missing)}, {are} not installed; add {options}."
         )
-    if gone := by_section.get(GONE):
-        there = [f.series.name for f in result.findings.values() if f not in gone]
+    random = {f.series.function for f in every if NOT_LOADED in f.judgement.because}
+    if gone := [f for f in by_section.get(GONE, []) if f.series.function not in random]:
+        there = [f.series.name for f in every if f not in gone]
         names = dict.fromkeys(_name_of_none(there, f.series) for f in gone)
         options = " ".join(f"--accept {shlex.quote(name)}" for name in names)
         sentences.append(f"If this was intended, add {options}.")

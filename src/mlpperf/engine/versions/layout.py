@@ -142,7 +142,8 @@ def project_named(project: Path) -> str:
         if isinstance(table.get("name"), str):
             return str(table["name"])
     for file in ("setup.cfg", "setup.py"):
-        if match := re.search(r"^\s*name\s*=\s*[\"']?([\w.-]+)", text_of(project / file), re.M):
+        named = r"(?:^|\bsetup\(|,)\s*name\s*=\s*[\"']?([\w.-]+)"
+        if match := re.search(named, text_of(project / file), re.M):
             return match[1]
     return ""
 

@@ -27,6 +27,7 @@ from .protocol import Names
 from .runner import Call, Clock, PreparedRunner, Runner
 from .scenes import Scene
 from .suite import (
+    NOT_LOADED,
     SET_UP,
     Copy,
     FailedError,
@@ -202,7 +203,7 @@ class AsvCopy(Copy):
         if series not in self._benchmarks:
             at = f"{series[0]}."
             broken = (why for place, why in self.broken.items() if at.startswith(f"{place}."))
-            raise NotTimedError(next(broken, "this process did not load it"))
+            raise NotTimedError(next(broken, NOT_LOADED))
         benchmark, index = self._benchmarks[series]
         benchmark.set_param_idx(index)
         benchmark.set_cache(self._cache(benchmark))

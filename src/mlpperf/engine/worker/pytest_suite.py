@@ -30,7 +30,16 @@ from .lines import begins
 from .protocol import Names
 from .runner import Runner
 from .scenes import Scene
-from .suite import Copy, FailedError, NotTimedError, SkippedError, distinct, one_line, printable
+from .suite import (
+    NOT_LOADED,
+    Copy,
+    FailedError,
+    NotTimedError,
+    SkippedError,
+    distinct,
+    one_line,
+    printable,
+)
 from .timed_items import BENCH, is_marked, is_timed, takes_fixture
 from .wording import LEFT_OUT, Tee, conftest_in, in_one_line, with_remedy
 
@@ -120,7 +129,7 @@ class PytestCopy(Copy):
         """Run a test until it hands its function over, as `Copy.begin`."""
         if series not in self._items:
             broken = self.broken.get(series[0]) or self.broken.get("")
-            raise NotTimedError(broken or "this process did not load it")
+            raise NotTimedError(broken or NOT_LOADED)
         next_item = self._items.get(following) if following else None
         answer = self._switch((self._items[series], next_item))
         if isinstance(answer, Runner):

@@ -17,6 +17,10 @@ from .runner import Runner
 ADDRESS = re.compile(r" at 0x[\da-fA-F]+")  # of an object, which each process has elsewhere
 
 SET_UP = 60.0  # seconds that the set-up of a series may take unless its suite allows more
+NOT_LOADED = (
+    "this process did not load it: its name has to be the same in every process, as with fixed ids "
+    "of parameters"
+)
 
 
 class SeriesError(Exception):

@@ -66,7 +66,8 @@ def with_remedy(output: str, skipped: bool = False) -> str:
     if missing := re.search(r"No module named '(\w+)([\w.]*)'", output):
         if missing[2]:  # the package itself is there
             return (
-                f"{output}; perhaps a build generates it, or another version of {missing[1]} has it"
+                f"{output}; if a build generates it, name its `command` in [tool.mlpperf.build]; "
+                f"or another version of {missing[1]} has it"
             )
         return (
             f"{output}; if that is a package of others, `--with {missing[1]}` (or the name by "
