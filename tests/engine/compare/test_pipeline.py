@@ -72,11 +72,15 @@ class Simulated:
     ) -> tuple[list[Any], WorkerError | None]:
         assert kind == "dry_run"
         seconds = {"long": 10.0, "rather-long": 0.25}
-        calls = {names: seconds.get(names[1], 1e-3) for names in task["series"]}
-        return [
-            DryRun(names, took={side: CallTime(call, call, 0.0) for side in sides})
-            for names, call in calls.items()
-        ], None
+        answers = []
+        for names in task["series"]:
+            call, cold = seconds.get(names[1], 1e-3), names[1] == "cold"
+            took = {side: CallTime(call, call, 0.0, cold=cold) for side in sides}
+            if cold and "head" in took:
+                slower = 1 + self.slowdowns[Series.of(names)]
+                took["head"] = CallTime(call * slower, call * slower, 0.0)
+            answers.append(DryRun(names, took=took))
+        return answers, None
 
     def time(self, suite: str, sessions: Sequence[Session], **about: Any) -> Iterator[Samples]:
         self.processes += 1
@@ -187,6 +191,20 @@ def test_a_slowdown_of_all_series_is_detected_in_each() -> None:
     result = simulated(pool)
     assert all(f.slower for f in result.timed)
     assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "verdict", "code"), [(0.5, Verdict.NOT_TIMED, 2), (4.0, Verdict.SLOWER, 1)]
+)
+def test_of_what_is_called_once_and_finds_caches_empty_only_first_calls_count(
+    slowdown: float, verdict: Verdict, code: int
+) -> None:
+    cold = Series("path0", "cold", "variant0")
+    pool = Simulated([cold], {cold: slowdown}, normal(np.random.default_rng(9), 1e-4))
+    result = simulated(pool)
+    assert pool.processes == 0
+    assert result.findings[cold].judgement.verdict is verdict
+    assert result.exit_code == code
 
 
 def test_calls_too_long_for_the_budget_are_undecided() -> None:

@@ -26,11 +26,33 @@ def test_what_other_processes_took_meanwhile_is_not_the_calls(
     monkeypatch.setattr(dry_run, "waited", lambda: clock.waited)
     copy: Any = SimpleNamespace(
         timeout=lambda names: 60.0,
-        begin=lambda names, following: SimpleNamespace(block=block),
+        begin=lambda names, following: SimpleNamespace(block=block, once=False),
         end=lambda: None,
     )
     took = call_time(copy, ("a", "", "b"), None, 60.0, 0, [])
     assert (took.call, took.total) == (1.0, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("first", "following", "once", "cold"),
+    [
+        (9.0, 1.0, True, True),
+        (9.0, 1.0, False, False),
+        (1.5, 1.0, True, False),
+        (9e-5, 1e-5, True, False),
+    ],
+)
+def test_a_call_that_a_suite_makes_once_takes_what_the_first_one_does(
+    first: float, following: float, once: bool, cold: bool
+) -> None:
+    calls = iter((first, following))
+    runner = SimpleNamespace(block=lambda _: next(calls), once=once)
+    copy: Any = SimpleNamespace(
+        timeout=lambda names: 60.0, begin=lambda names, following: runner, end=lambda: None
+    )
+    took = call_time(copy, ("a", "", "b"), None, 60.0, 1, [])
+    assert took.cold is cold
+    assert took.call == pytest.approx(first if cold else following, rel=0.1)
 
 
 def test_nor_is_it_of_a_call_that_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

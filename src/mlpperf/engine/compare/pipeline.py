@@ -76,6 +76,10 @@ from .shards import Shard
 from .unchanged import not_to_be_timed, reason_for_all, watching
 
 Findings = Mapping[Series, Finding]
+COLD = (
+    "its suite calls it once, and the first call takes much longer than the next; with a `setup`, "
+    "pedantic begins anew for each call"
+)
 
 
 def compare(
@@ -246,7 +250,10 @@ def _timeable(findings: Findings, runs: Mapping[Series, DryRun]) -> list[Series]
 def _long_calls(
     context: Context, findings: Findings, runs: Mapping[Series, DryRun], budget: float
 ) -> dict[Series, Finding]:
-    """Findings on the series whose calls are too long for the budget, or are timed coarsely."""
+    """Findings on the series whose calls are too long for the budget, or are timed coarsely.
+
+    So are those of which only the first call counts: each process has one of each version.
+    """
     aborted = [
         series
         for series, run in runs.items()
@@ -258,10 +265,12 @@ def _long_calls(
     timeable = _timeable(findings, runs)
     longest = longest_series(budget, len(timeable) + len(aborted))
     seconds = {s: SCREENING.calls_least * runs[s].total_seconds for s in timeable}
-    long = [s for s in timeable if seconds[s] > longest]
+    cold = [s for s in timeable if any(took.cold for took in runs[s].took.values())]
+    long = [s for s in timeable if seconds[s] > longest and s not in cold]
     few = coarse({s: Sampling.unknown(runs[s]) for s in long}, budget)
     too_long = [s for s in long if s not in few]
-    bounds = bounds_of_long_calls(context, runs, too_long, longest_proof(budget, len(findings)))
+    single = [*too_long, *cold]
+    bounds = bounds_of_long_calls(context, runs, single, longest_proof(budget, len(findings)))
     if aborted:
         limit = max(max(runs[series].aborted.values()) for series in aborted)
         context.warn(
@@ -274,7 +283,9 @@ def _long_calls(
         context.warn(
             f"{which} too slow to be timed precisely in {budget:.0f} s; use --budget {enough}"
         )
-    untimed = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
+    untimed = dict.fromkeys(too_long, Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS))
+    untimed |= dict.fromkeys(cold, Judgement(Verdict.NOT_TIMED, because=COLD))
     return {s: replace(findings[s], coarse=True) for s in few} | {
-        s: replace(findings[s], untimed=untimed, bound=bounds.get(s, math.nan)) for s in too_long
+        s: replace(findings[s], untimed=why, bound=bounds.get(s, math.nan))
+        for s, why in untimed.items()
     }

@@ -25,6 +25,9 @@ from .watching import IN_GARBAGE, RUNS, Watch
 TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
 LOST_MOST = 0.95  # of a call, to other processes
+# How many times as long as the next, and how many seconds more, a first call takes that finds
+# caches empty. Less is what any first call takes.
+COLD, COLD_LEAST = 2.0, 2e-4
 FOREIGN = (
     "would run code of the other version, which has registered it with a package that both use"
 )
@@ -60,7 +63,8 @@ def call_time(
     and runs code in these, the versions must not share a process.
 
     What is to be timed has to bear being called again: it is, `repeat` times, as long as all of
-    these calls take less than `CALLED_AGAIN` seconds.
+    these calls take less than `CALLED_AGAIN` seconds. If its suite calls it once, and that call
+    takes much longer than the next, that is what it takes.
 
     Raises `SeriesError` if it does not run through, or cannot be timed, and `TooLongError` if a
     call takes `longest` seconds.
@@ -76,11 +80,11 @@ def call_time(
     except TooLongError as reason:
         raise NotTimedError(f"its set-up takes longer than {longest_setup:g} s") from reason
     ready = time.perf_counter()
-    seconds = whole = 0.0
+    seconds = whole = first = 0.0
     try:
-        for _ in range(1 + repeat):
+        for number in range(1 + repeat):
             start = time.perf_counter()
-            if start - ready > CALLED_AGAIN:
+            if start - ready > CALLED_AGAIN and not (runner.once and number == 1):
                 break
             before = waited()
             with at_most(longest):
@@ -89,6 +93,7 @@ def call_time(
             # A single call, and what others took meanwhile is not its own.
             lost = min(waited() - before, LOST_MOST * seconds)
             seconds, whole = seconds - lost, whole - lost
+            first = first or seconds
         with at_most(longest):
             foreign = foreign_file(runner, others) if others and whole < TRACED else ""
     except TooLongError:
@@ -100,6 +105,8 @@ def call_time(
     finally:
         leave()
     copy.end()
+    if runner.once and first > max(COLD * seconds, seconds + COLD_LEAST):
+        return CallTime(first, first, ready - begun, foreign and FOREIGN, cold=True)
     return CallTime(seconds, whole, ready - begun, foreign and FOREIGN)
 
 

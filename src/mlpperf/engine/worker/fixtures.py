@@ -80,7 +80,8 @@ class Benchmark:
     ) -> Any:
         """As `__call__`; `setup` and `teardown` are called for every call, and are not timed.
 
-        How many calls there are, the measurement decides: `rounds` and `iterations` do not count.
+        How many calls there are, the measurement decides; but a single one may be meant to find no
+        cache filled.
         """
         current: list[Any] = [(args, kwargs or {})]
 
@@ -94,7 +95,10 @@ class Benchmark:
             if teardown:
                 teardown(*current[0][0], **current[0][1])
 
-        runner = PreparedRunner(prepared, finish) if setup or teardown else Runner(prepared())
+        once = rounds == iterations == 1 and not warmup_rounds
+        runner = Runner(prepared(), once=once)
+        if setup or teardown:
+            runner = PreparedRunner(prepared, finish)
         self._hand_over(runner, "benchmark.pedantic(...)")
         result = self._called(prepared())
         finish()

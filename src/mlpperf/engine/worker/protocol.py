@@ -161,16 +161,17 @@ class CallTime:
 
     Attributes
     ----------
-    call : one call.
-    total : the same with what prepares each call.
+    call, total : one call; the same with what prepares each call.
     setup : getting the series ready; NaN if unknown.
     apart : why each version needs a process of its own, in words; "" if nothing is known.
+    cold : its suite makes one call, which takes much longer than the next would.
     """
 
     call: float
     total: float
     setup: float = math.nan
     apart: str = ""
+    cold: bool = False
 
 
 @dataclass(frozen=True)

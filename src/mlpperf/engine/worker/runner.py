@@ -36,6 +36,7 @@ class Runner:
         contestant that ran before has left in the processor's caches.
     world : in which it is called; entered before each block, because that takes microseconds.
     cpu_seconds : of each call, if calls are processes.
+    once : its suite makes a single call.
     """
 
     call: Callable[..., Any]
@@ -45,6 +46,7 @@ class Runner:
     warm: bool = False
     world: World | None = None
     cpu_seconds: Sequence[float] = ()
+    once: bool = False
 
     def apply(self, through: Callable[[Call], None]) -> None:
         """Have `through` make one call, of what is timed and needs no arguments."""
