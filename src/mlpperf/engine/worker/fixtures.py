@@ -96,9 +96,8 @@ class Benchmark:
                 teardown(*current[0][0], **current[0][1])
 
         once = rounds == iterations == 1 and not warmup_rounds
-        runner = Runner(prepared(), once=once)
-        if setup or teardown:
-            runner = PreparedRunner(prepared, finish)
+        anew = setup or teardown
+        runner = PreparedRunner(prepared, finish) if anew else Runner(prepared(), once=once)
         self._hand_over(runner, "benchmark.pedantic(...)")
         result = self._called(prepared())
         finish()
