@@ -304,6 +304,16 @@ def test_what_is_gone_can_be_accepted_and_nothing_else(there: str, accepted: str
     assert hint == f"If this was intended, add {accepted}"
 
 
+def test_what_fails_in_both_versions_can_be_accepted_if_that_is_what_is_missing() -> None:
+    failing = Series("b.Walks", "", "time_it", "asv")
+    why = Judgement(Verdict.NOT_TIMED, because="it fails in both versions (no)")
+    left = replace(comparison(), findings={failing: Finding(failing, why)})
+    assert left.exit_code == 2
+    assert render.advice(left) == ["If they need not be judged, add --accept b.Walks."]
+    enough = replace(left, findings={**comparison().findings, **left.findings}, unjudged_most=0.5)
+    assert not any("--accept" in sentence for sentence in render.advice(enough))
+
+
 def test_what_has_another_name_in_each_process_cannot_be_accepted_by_name() -> None:
     gone, here, other = (
         Series("test_a.py", f"[{i}]", f"test_{i // 2}", "pytest") for i in range(3)

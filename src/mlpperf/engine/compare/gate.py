@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -82,6 +83,18 @@ def refusals(policy: Policy, findings: Iterable[Finding]) -> list[str]:
         if finding.regression and not allowance(policy, finding)
         for entry in _entries(policy, finding)
     ]
+
+
+def accepting(left: Collection[Finding], every: Iterable[Finding]) -> str:
+    """The options that accept what is `left` and nothing else, by the shortest names."""
+    others = [finding.series.name for finding in every if finding not in left]
+
+    def shortest(one: Series) -> str:
+        names = (one.path, one.function, one.name)
+        return next((n for n in names if not any(n in name for name in others)), one.name)
+
+    names = dict.fromkeys(shortest(finding.series) for finding in left)
+    return " ".join(f"--accept {shlex.quote(name)}" for name in names)
 
 
 class Kept(Enum):

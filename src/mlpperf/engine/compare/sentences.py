@@ -12,7 +12,6 @@ from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason, Verdict
 from ..suites.commands import COMMANDS
-from ..suites.series import Series
 from ..table import grouped
 from ..words import SHORT, WORKING_TREE, by_percent, count, rounded, seconds, some
 from ..worker.suite import NOT_LOADED
@@ -21,10 +20,20 @@ from .budget import SCREENING
 from .context import SIDES
 from .decision import POWER
 from .finding import Finding
-from .gate import Kept, refusals
+from .gate import Kept, accepting, refusals
 from .records import changed_packages
 from .result import Comparison
-from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
+from .sections import (
+    GONE,
+    NOT_TIMED,
+    SKIPPED,
+    SLOWER,
+    UNCHANGED,
+    UNDECIDED,
+    Part,
+    section_of,
+    sections,
+)
 
 NAMES_MOST = 2  # in a sentence
 NO_MODULE = re.compile(r"No module named '(\w+)'")
@@ -223,14 +232,12 @@ def advice(result: Comparison) -> list[str]:
     by_section = grouped(result.findings.values(), lambda finding: section_of(result, finding))
     warnings = [] if result.same else dict.fromkeys(result.warnings)  # then in the verdict
     sentences = [f"{warning.rstrip('.')}." for warning in warnings]
-    undecided = by_section.get(UNDECIDED, [])
-    if any(finding.judgement.reason in TIME_DECIDES for finding in undecided):
-        enough = max(math.ceil(2 * result.budget), BUDGET_LEAST)
+    if any(f.judgement.reason in TIME_DECIDES for f in by_section.get(UNDECIDED, [])):
+        more = f"--budget {max(math.ceil(2 * result.budget), BUDGET_LEAST)}"
         fewer = ", or fewer benchmarks with --series" * (len(result.findings) > 1)
-        sentences.append(f"To decide more, use --budget {enough}{fewer}.")
+        sentences.append(f"To decide more, use {more}{fewer}.")
     every = result.findings.values()
-    reasons = [f.judgement.because for f in every]
-    reasons += result.unloaded.values()
+    reasons = [*(f.judgement.because for f in every), *result.unloaded.values()]
     missing = dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why))
     for name in [one for one in missing if f"`--with {one}`" in " ".join(sentences)]:
         del missing[name]  # its warning has the advice
@@ -248,27 +255,21 @@ def advice(result: Comparison) -> list[str]:
             f"Some benchmarks import {', '.join(missing)}, {are} not installed; add {options}."
         )
     random = {f.series.function for f in every if NOT_LOADED in f.judgement.because}
-    if gone := [f for f in by_section.get(GONE, []) if f.series.function not in random]:
-        there = [f.series.name for f in every if f not in gone]
-        names = dict.fromkeys(_name_of_none(there, f.series) for f in gone)
-        options = " ".join(f"--accept {shlex.quote(name)}" for name in names)
-        sentences.append(f"If this was intended, add {options}.")
+    failing = [] if own or missing or result.exit_code < 2 else by_section.get(NOT_TIMED, [])
+    failing = [f for f in failing if f.series.function not in random]
+    gone = [f for f in by_section.get(GONE, []) if f.series.function not in random]
+    if gone or failing:
+        why = "they need not be judged" if failing else "this was intended"
+        sentences.append(f"If {why}, add {accepting([*gone, *failing], every)}.")
     if result.busy > BUSY and result.timed:
         sentences.append(
             f"Other processes used {100 * result.busy:.0f} % of the machine; compare again when "
             "less else is running."
         )
-    slower = by_section.get(SLOWER, [])
-    if slower and (ends := _between(result)):
+    if (slower := by_section.get(SLOWER)) and (ends := _between(result)):
         name = shlex.quote(max(slower, key=lambda f: f.size).series.name)
         sentences.append(f"Which commit? mlpperf bisect {name} {ends}")
     return sentences
-
-
-def _name_of_none(there: Sequence[str], gone: Series) -> str:
-    """The shortest name of what is gone that accepts nothing that is still there."""
-    names = (gone.path, gone.function, gone.name)
-    return next((n for n in names if not any(n in name for name in there)), gone.name)
 
 
 def _between(result: Comparison) -> str:
