@@ -9,6 +9,7 @@ import math
 import signal
 import sys
 import threading
+import time
 import tracemalloc
 import types
 from collections.abc import Callable
@@ -71,7 +72,10 @@ def test_nothing_is_set_by_work_and_imports(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(json, "__file__", "/another/folder/json.py")
         monkeypatch.setattr(math, "folder", "/another/folder", raising=False)
 
+        monkeypatch.setattr(math, "began", time.time(), raising=False)
+
     monkeypatch.setattr(math, "folder", "/a/folder", raising=False)
+    monkeypatch.setattr(math, "began", 1.5e9, raising=False)
     assert differing(change) == set()
 
 

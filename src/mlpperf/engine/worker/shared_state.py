@@ -30,6 +30,8 @@ from .environment import has_gil
 from .registrations import DEEPEST, PLAIN, attribute, is_a
 
 ADDED = "sys.addaudithook"
+# Of values that are set to change how code runs: larger numbers, and longer texts, are others.
+LARGEST, LONGEST = 1e9, 60
 
 _hooks: list[str] = []
 
@@ -70,12 +72,18 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def _values(held: Mapping[Any, Any], depth: int = DEEPEST) -> Iterator[str]:
-    """The numbers and texts in a module or dictionary, and in its dictionaries, without paths."""
+    """The numbers and short texts in a module or dictionary, and in its dictionaries.
+
+    Without paths, and without numbers that are addresses, moments or of this process.
+    """
     for key, value in list(held.items()):
         if type(key) is not str or key.startswith("__"):
             continue
-        if value is not None and type(value) in PLAIN and os.sep not in f"{key}{value!r}":
-            yield f"{key} {value!r}"
+        if value is not None and type(value) in PLAIN:
+            told = f"{key} {value!r}"
+            number = value if is_a(value, int, float) else 0
+            if abs(number) < LARGEST and number != os.getpid() and len(told) < LONGEST:
+                yield from [told] if os.sep not in told else []
         elif depth and is_a(value, dict):
             yield from (f"{key} {one}" for one in _values(dict(dict.items(value)), depth - 1))
 
