@@ -27,7 +27,7 @@ from ..statistics.intervals import WITHIN, Interval
 from ..statistics.quantiles import normal_quantile
 from ..table import Badge
 from .edges import EVERY, Floats, Network, Places, Where, squares, stretches
-from .tail import rarity
+from .tail import likelihoods, likely, rarity
 
 ALARMS = 0.01  # probability of any false step in a whole history
 CONFIDENCE = 0.99  # probability that a step is at one of the commits reported for it
@@ -363,8 +363,8 @@ class _Search:
             shares = np.diff(where.behind(network.commits, where.machine), prepend=0.0)
             earliest, latest = where.first, where.last
             if earliest == latest:
-                shares = _likelihoods(self._profile(i) * self._rarity_of(where))
-                earliest, latest = _likely(shares, where.first, self._confidence)
+                shares = likelihoods(self._profile(i) * self._rarity_of(where))
+                earliest, latest = likely(shares, where.first, self._confidence)
             error = math.sqrt(max(solved.inverse[i, i], 0.0))
             steps.append(Step(where, float(solved.sizes[i]), error, earliest, latest, shares))
         out = np.array(sorted(self._out), dtype=np.intp)
@@ -391,18 +391,3 @@ def _explained(scores: Floats, known: Floats, free: Floats) -> Floats:
     """How much of χ² each candidate would explain; 0 where the edges do not determine it."""
     enough = free > 1e-9 * np.maximum(known, 1.0)
     return np.where(enough, scores**2 / np.where(enough, free, 1.0), 0.0)
-
-
-def _likelihoods(explained: Floats) -> Floats:
-    """The probability of each place, from how much of χ² a step there explains."""
-    share = np.exp((explained - explained.max()) / 2)
-    probability: Floats = share / share.sum()
-    return probability
-
-
-def _likely(shares: Floats, place: int, confidence: float) -> tuple[int, int]:
-    """The first and the last of the likeliest places of a step at `place`."""
-    order = np.argsort(-shares, kind="stable")
-    needed = int(np.searchsorted(np.cumsum(shares[order]), confidence)) + 1
-    kept = [*order[:needed].tolist(), place]
-    return min(kept), max(kept)

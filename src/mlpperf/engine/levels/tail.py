@@ -1,4 +1,4 @@
-"""Tail probabilities of sums over edges whose errors are themselves estimates."""
+"""Probabilities of sums over edges whose errors are estimates, and of the places of a step."""
 
 from __future__ import annotations
 
@@ -40,3 +40,18 @@ def rarity(tail: float, known: Floats, less: Floats, least: Floats) -> Floats:
 def _limits(tail: float) -> Floats:
     """The quantiles of Student's t that are exceeded with probability `tail`, for `FREEDOMS`."""
     return np.array([student_quantile(float(freedom), 1 - tail) for freedom in FREEDOMS])
+
+
+def likelihoods(explained: Floats) -> Floats:
+    """The probability of each place, from how much of χ² a step there explains."""
+    share = np.exp((explained - explained.max()) / 2)
+    probability: Floats = share / share.sum()
+    return probability
+
+
+def likely(shares: Floats, place: int, confidence: float) -> tuple[int, int]:
+    """The first and the last of the likeliest places of a step at `place`."""
+    order = np.argsort(-shares, kind="stable")
+    needed = int(np.searchsorted(np.cumsum(shares[order]), confidence)) + 1
+    kept = [*order[:needed].tolist(), place]
+    return min(kept), max(kept)

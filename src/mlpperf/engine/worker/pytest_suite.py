@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import functools
 import os
-import re
 import sys
 import unittest
 from collections.abc import Callable, Sequence
@@ -28,6 +27,7 @@ from .fixtures import Fixtures, add_hooks
 from .isolation import World
 from .lines import begins
 from .protocol import Names
+from .pytest_session import ARGUMENTS, IMPORTLIB, MISMATCH, OPTIONS, forget, outermost
 from .runner import Runner
 from .scenes import Scene
 from .suite import (
@@ -42,25 +42,6 @@ from .suite import (
 )
 from .timed_items import BENCH, is_marked, is_timed, takes_fixture
 from .wording import LEFT_OUT, Tee, conftest_in, in_one_line, with_remedy
-
-# Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
-# a project forbids itself in its own runs does not end a session, such as marks of plugins that are
-# not here; no other plugin breaks calls off or spreads tests over processes.
-OPTIONS = [
-    *("--assert=plain", "--capture=no", "-o", "addopts=", "-q", "--no-header"),
-    *("-W", "ignore::pytest.PytestWarning", "-o", "xfail_strict=false"),
-    *("-p", "no:timeout", "-p", "no:rerunfailures", "-p", "no:randomly", "-o", "norecursedirs="),
-]
-if getattr(pytest, "version_tuple", (0,))[0] >= 9:
-    for name in ("strict", "strict_config", "strict_markers"):
-        OPTIONS += ["-o", f"{name}=false"]
-# What suites look for that are to be timed: a run that is meant for benchmarks.
-ARGUMENTS = ["pytest", "--benchmark-only", "--codspeed"]
-# Another way of importing, for files of one name in several folders: by their whole path.
-IMPORTLIB = ["--import-mode=importlib"]
-if getattr(pytest, "version_tuple", (0,)) >= (8, 1):
-    IMPORTLIB += ["-o", "consider_namespace_packages=true"]
-MISMATCH = re.compile(r"import file mismatch|ImportPathMismatchError|use a unique basename")
 
 
 @dataclass
@@ -173,12 +154,12 @@ class PytestCopy(Copy):
 
     def _run(self, options: list[str], files: list[str], _: object) -> None:
         sys.argv, sys.stderr = list(ARGUMENTS), self._errors
-        folders = _outermost(files)
+        folders = outermost(files)
         if IMPORTLIB[0] in options:  # which puts no folder of tests on the path
             sys.path += [
                 str(place.absolute()) for place in {Path(), *(Path(f).parent for f in files)}
             ]
-            _forget({Path(file).absolute() for file in files})
+            forget({Path(file).absolute() for file in files})
         try:
             code = pytest.main([*options, *folders], plugins=[_Plugin(self, files)])
         except BaseException as reason:  # a plugin may raise anything
@@ -246,30 +227,6 @@ def _names(item: Any) -> Names:
     case = f"[{callspec.id}]" if callspec else ""
     function = function.removesuffix(case) if case else function
     return file, printable(case), printable(function)
-
-
-def _outermost(files: Sequence[str]) -> list[str]:
-    """Folders that hold some files, as arguments of pytest, which takes some signs for its own.
-
-    None lies in another: not every pytest finds all files then.
-    """
-    folders: list[Path] = []
-    for folder in sorted({Path(file).parent for file in files}, key=lambda path: len(path.parts)):
-        while "[" in str(folder) or "::" in str(folder):
-            folder = folder.parent
-        if not {folder, *folder.parents}.intersection(folders):
-            folders.append(folder)
-    return [f".{os.sep}{folder}" for folder in folders]
-
-
-def _forget(files: set[Path]) -> None:
-    """Forget the modules of tests that an earlier session has imported, and their packages."""
-    folders = {file.parent for file in files}
-    for name, module in list(sys.modules.items()):
-        file = Path(getattr(module, "__file__", None) or "")
-        of_tests = file.name in ("conftest.py", "__init__.py") and file.parent in folders
-        if of_tests or file in files:
-            del sys.modules[name]
 
 
 class _Plugin:
