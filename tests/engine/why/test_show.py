@@ -129,7 +129,7 @@ def test_benchmarks_with_the_same_causes_share_a_sentence() -> None:
     )
     assert two == "tests/a.py::test_b, slower by 50.0 %: f (a.py:3), +50.0 %; k (k.py:1), +11.0 %."
     blocks = causes_section(read_back(Causes("main", "topic", COMMITS, every))).blocks
-    (code,) = [block for block in blocks if block.kind == "code"]
+    (code,) = [block for block in blocks if isinstance(block, Code)]
     assert [remark for remark, _, _ in code.sources] == ["+50.0 to +105.0 %"]
 
 
