@@ -1,4 +1,5 @@
 import inspect
+import io
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 
 from mlpperf.agreement import Agreement, Arrays, Proof
 from mlpperf.articles.mlp.network import NetworkCase
@@ -236,6 +237,17 @@ def test_a_column_without_anything_is_not_shown() -> None:
     assert table.filled == [0, 2]
     assert as_text(table).split() == ["Title", "name", "value", "a", "1", "b"]
     assert Table("Title", ("name", "value"), []).filled == [0, 1]
+
+
+def test_numbers_beside_a_long_name_in_several_lines_are_never_cut() -> None:
+    name = "Long.name (src/of_a/function_in_a_file.py:1234)"
+    cells = ["44.5 → 101.9", "within chance", "144.5 → 101.9"]
+    table = Table("Title", ("function", "own", "difference", "whole"), [[name, *cells]], wrap=(0,))
+    out = Console(width=80, file=io.StringIO())
+    out.print(table)
+    shown = out.file.getvalue()  # type: ignore[attr-defined]
+    assert all(cell in shown for cell in cells)
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_overview_shows_every_path_with_all_its_names() -> None:

@@ -121,12 +121,13 @@ class Table:
             pad_edge=False,
         )
         first = max((len(str(row[0])) for row in self.rows), default=0)
+        first = min(first, WRAPPED if 0 in self.wrap else options.max_width // 2)
         for i in columns:
             table.add_column(
                 self.columns[i],
                 justify="left" if i in self.text else "right",
                 no_wrap=i not in self.wrap,
-                min_width=None if i else min(first, options.max_width // 2),
+                min_width=None if i else first,
                 overflow="fold" if i in self.wrap else "ellipsis",
             )
         for row in self.rows:

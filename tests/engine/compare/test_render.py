@@ -329,7 +329,9 @@ def test_more_time_is_advised_only_where_it_decides() -> None:
     (series,) = comparison().findings
     wide = Finding(series, ratio=Interval(1.0, 0.8, 1.2), processes=9)
     known = replace(comparison(), findings={series: wide}, budget=155.0)
-    advised = "To decide more, use --budget {}, or fewer benchmarks with --series."
-    assert render.advice(known) == [advised.format(310)]
-    assert render.advice(replace(known, budget=1.0)) == [advised.format(60)]
+    assert render.advice(known) == ["To decide more, use --budget 310."], "there are no fewer"
+    other = series._replace(variant="test_other")
+    two = replace(known, findings={series: wide, other: replace(wide, series=other)}, budget=1.0)
+    advised = "To decide more, use --budget 60, or fewer benchmarks with --series."
+    assert render.advice(two) == [advised]
     assert render.advice(replace(known, findings={series: Finding(series)})) == []

@@ -128,6 +128,11 @@ def test_benchmarks_with_the_same_causes_share_a_sentence() -> None:
         "+53.1 to +105.0 %; the rest is below 0.3 %."
     )
     assert two == "tests/a.py::test_b, slower by 50.0 %: f (a.py:3), +50.0 %; k (k.py:1), +11.0 %."
+    out = Console(file=io.StringIO(), width=110)
+    out.print(text(Causes("main", "topic", COMMITS, every)))
+    shown = out.file.getvalue()  # type: ignore[attr-defined]
+    assert shown.count("95 % interval") == 1, "one table has all"
+    assert "\n  tests/a.py::test_2, slower by 53.1 %\n" in shown
     blocks = causes_section(read_back(Causes("main", "topic", COMMITS, every))).blocks
     (code,) = [block for block in blocks if isinstance(block, Code)]
     assert [remark for remark, _, _ in code.sources] == ["+50.0 to +105.0 %"]

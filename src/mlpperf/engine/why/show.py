@@ -89,24 +89,30 @@ def _cells(effect: Effect) -> tuple[str, str, str, str]:
 
 
 def text(causes: Causes, samples: bool = True) -> RenderableType:
-    """A block for each series, with a line for each part, and the sentences last.
+    """A line for each part that was measured of each series, and the sentences last.
 
     With `samples`, also the functions whose time differs.
     """
+    below = "parts of the change"
+    headings = {
+        one.named: f"{one.named.name}, {_change([one.whole.interval])}"
+        for one in causes.explanations
+    }
+    alone = next(iter(headings.values())) if len(headings) == 1 else ""
+    lines = [
+        Line(
+            below if alone else headings[one.named],
+            plain(some(effect.parts, 1)),  # short, so that the table fits a terminal
+            _cells(effect),
+            effect.change.interval,
+            kind="bad" if one.whole.interval.median > 1 else "good",
+        )
+        for one in causes.explanations
+        for effect in one.effects
+    ]
     parts: list[RenderableType] = []
-    for one in causes.explanations:
-        lines = [
-            Line(
-                "parts of the change",
-                plain(some(effect.parts, 1)),  # short, so that the table fits a terminal
-                _cells(effect),
-                effect.change.interval,
-            )
-            for effect in one.effects
-        ]
-        whole = one.whole.interval
-        kind = "bad" if whole.median > 1 else "good"
-        parts += [Lines(f"{one.named.name}, {_change([whole])}", kind, COLUMNS, lines), ""]
+    if lines:
+        parts += [Lines(alone or below.capitalize(), lines[0].kind, COLUMNS, lines), ""]
     for table in _tables(causes) if samples else ():
         parts += [table, ""]
     parts += [sentence(f"Warning: {one}", "dim") for one in causes.warnings]
