@@ -230,7 +230,7 @@ def test_choices_change_the_curves(site: Path, tab: Any) -> None:
     assert tab.evaluate(steps) > 0
     tab.locator("[data-choice=quantity]").select_option("seconds")
     traces(tab)
-    assert set(titles()) == {"seconds of a call"}
+    assert set(titles()) == {"time of a call"}
     tab.locator("[data-choice=variant]").select_option("tanh_in_place")
     traces(tab)
     names = "[...document.querySelector('.panels .plot')._fullData].map(trace => trace.name)"
