@@ -101,11 +101,12 @@ def notes(levels: Levels) -> list[str]:
     slower = sum(one.step.log_ratio > 0 for one in reported)
     those = f"{slower:,} slower, {len(reported) - slower:,} faster"
     steps_of = f"{count(len(reported), 'step')} ({those}) in {changed:,}"
+    each = " each" if len(levels.links) > 1 else ""
     sentences = [
         f"{steps_of if reported else 'No step in any'} of "
         f"{count(len(all_fits), 'benchmark')} along "
         f"{count(len(lineage), 'commit')} ({lineage[0].short} to {lineage[-1].short}), from "
-        f"{count(len(levels.links), 'comparison')}.",
+        f"{count(len(levels.links), 'comparison')} of two commits{each}.",
         f"False-alarm rate: at most {100 * ALARMS:g} % for the whole history.",
     ]
     if wide := sum(Known.of(fit).within > WELL for fit in all_fits.values()):
