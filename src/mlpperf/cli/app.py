@@ -67,7 +67,8 @@ class _Commands(PlainHelp, TyperGroup):
         for extension in whose:
             for name, function in extensions.functions(extension):
                 alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-                alone.command(name, rich_help_panel=extension.heading)(function)
+                panel = extension.heading
+                alone.command(name, cls=PlainCommand, rich_help_panel=panel)(function)
                 self.commands.setdefault(name, get_command(alone))
 
     def invoke(self, ctx: Any) -> Any:
