@@ -99,6 +99,9 @@ def test_the_last_comparison_is_explained(ran: Any) -> None:
     assert text.exit_code == 0
     assert "\n\nWhat was concluded\n  Regression at " in text.output
     assert all(line == line.rstrip() for line in text.output.splitlines())
+    (which,) = [line for line in text.output.splitlines() if "mlpperf bisect" in line]
+    assert which.startswith("  Which commit? mlpperf bisect ")
+    assert " --good " in which, "the command is whole"
     assert "mlpperf accept" in " ".join(text.output.split())
     assert "park" not in text.output
     as_json = json.loads(ran("explain", "--format", "json").output)

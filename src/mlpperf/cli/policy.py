@@ -47,6 +47,7 @@ def explain(
 
     from ..engine import terminal
     from ..engine.compare.explanation import explanation
+    from ..engine.compare.sentences import WHICH
     from ..engine.compare.whole import read_recorded, read_whole
     from ..engine.history.recording import json_text
     from ..engine.history.records import records_folder
@@ -74,7 +75,8 @@ def explain(
     }
     for number, (title, lines) in enumerate(topics.items()):
         console.print(Text(f"\n{title}" if number else title, "bold"))
-        console.print(*map(indented.fill, lines), sep="\n", soft_wrap=True)
+        filled = (f"  {one}" if one.startswith(WHICH) else indented.fill(one) for one in lines)
+        console.print(*filled, sep="\n", soft_wrap=True)
 
 
 def accept(

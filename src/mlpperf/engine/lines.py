@@ -233,6 +233,11 @@ def sentence(text: str, style: str = "") -> Constrain:
     return Constrain(Text(plain(" ".join(text.split())), style), SENTENCE)
 
 
+def unbroken(text: str) -> Text:
+    """A line with a command, which can be copied only if nothing but the terminal divides it."""
+    return Text(plain(" ".join(text.split())), no_wrap=True, overflow="ignore")
+
+
 def _axis(scale: float, size: int) -> str:
     side = size // 2
     return f"{f'-{100 * scale:g} %':<{side}}0{f'+{100 * scale:g} %':>{side}}"

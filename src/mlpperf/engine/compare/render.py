@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..lines import Line, Lines, sentence
+from ..lines import Line, Lines, sentence, unbroken
 from ..table import Table
 from ..words import SHORT, by_percent, count, seconds
 from .context import SIDES
@@ -33,7 +33,7 @@ from .sections import (
     Section,
     sections,
 )
-from .sentences import advice, interval, notes, policy, remark, unchanged, verdict, worse
+from .sentences import WHICH, advice, interval, notes, policy, remark, unchanged, verdict, worse
 
 # Fields that records hold under names of old.
 NAMES_ON_DISK = {
@@ -125,7 +125,8 @@ def text(
             parts.append("")
     parts += [*causes, ""] if causes else []
     if hints := advice(result):
-        parts += [*map(sentence, hints), ""]
+        parts += [unbroken(one) if one.startswith(WHICH) else sentence(one) for one in hints]
+        parts.append("")
     parts += [sentence(note, "dim") for note in notes(result)]
     return Group(*parts, "", sentence(verdict(result), f"bold {COLOURS[result.exit_code]}"))
 

@@ -35,6 +35,7 @@ from .sections import (
     sections,
 )
 
+WHICH = "Which commit?"  # begins a line that ends with a command to copy
 NAMES_MOST = 2  # in a sentence
 NO_MODULE = re.compile(r"No module named '(\w+)'")
 CHANGES_MOST = 10  # settings in a sentence
@@ -268,7 +269,7 @@ def advice(result: Comparison) -> list[str]:
         )
     if (slower := by_section.get(SLOWER)) and (ends := _between(result)):
         name = shlex.quote(max(slower, key=lambda f: f.size).series.name)
-        sentences.append(f"Which commit? mlpperf bisect {name} {ends}")
+        sentences.append(f"{WHICH} mlpperf bisect {name} {ends}")
     return sentences
 
 
