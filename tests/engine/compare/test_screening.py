@@ -16,7 +16,8 @@ from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.worker.protocol import CallTime, DryRun, Samples
+from mlpperf.engine.worker.call_time import CallTime
+from mlpperf.engine.worker.protocol import DryRun, Samples
 
 Faked = Callable[..., Any]
 A, B = (Series("tests/a.py", "", name, "pytest") for name in "ab")

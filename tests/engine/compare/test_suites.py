@@ -284,6 +284,46 @@ def test_versions_that_meet_in_a_register_have_a_process_each(town: Any) -> None
     assert any("registered it with a package" in note for note in record["trouble"])
 
 
+KEPT = '''"""What is looked up is kept."""
+
+from town import streets
+
+
+class Kept:
+    def setup(self):
+        self.town = streets.Town()
+
+    def time_find(self):
+        self.town.find()
+'''
+TOWN = """
+
+class Town:
+    place = None
+
+    def find(self):
+        if self.place is None:
+            self.place = walk(40)
+            return self.place
+        return self.again()
+
+    def again(self):
+        return walk(EXTRA)
+"""
+
+
+@pytest.mark.parametrize("how", [(), ("--isolate",)])
+def test_what_only_later_calls_of_a_sample_run_is_timed(how: tuple[str, ...], town: Any) -> None:
+    town.write("perf/benchmarks/walks.py", KEPT)
+    text = STREETS + TOWN
+    town.write("src/town/streets.py", text.replace("EXTRA", "1"))
+    town.commit("what is looked up is kept")
+    town.write("src/town/streets.py", text.replace("EXTRA", "200"))
+    code, record, _ = compared(town, "HEAD", "--suite", "asv", *how)
+    assert code == 1
+    assert words(record) == {"time_find": "slower"}
+
+
 def test_two_processes_alternate_if_asked(town: Any) -> None:
     """And the settings of the project narrow what is compared."""
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")

@@ -46,6 +46,18 @@ class Parameters:
     def time_fresh(self, steps, kind):
         town.walk(self.left.pop())  # which works only after a setup of its own
 
+class Kept:
+    def setup(self):
+        self.calls = 0
+
+    def time_often(self):
+        self.calls += 1
+
+    def time_once(self):
+        self.calls += 1
+
+    time_once.number = 1
+
 class Cached:
     def setup_cache(self):
         with open("left-here", "w") as file:
@@ -218,7 +230,7 @@ def test_series_are_what_asv_finds_with_all_parameters(looked: list[Any]) -> Non
     assert ("walks.Parameters", "(10, 'a')", "time_fresh") in base.series
     assert ("deeper.more", "", "time_more") in base.series
     assert ("former.Place", "", "time_known") in base.series
-    assert sum(where.startswith(("walks", "deeper")) for where, _, _ in base.series) == 20
+    assert sum(where.startswith(("walks", "deeper")) for where, _, _ in base.series) == 22
 
 
 def test_what_cannot_be_used_is_named_and_takes_no_other_along(
@@ -241,6 +253,7 @@ def test_what_cannot_be_used_is_named_and_takes_no_other_along(
         "time_fresh(10, 'a')",
         "time_fresh(20, 'a')",
         "time_cached",
+        "time_often",
         "time_some(1)",
         "timeraw_import",
         "time_more",
@@ -251,6 +264,23 @@ def test_what_cannot_be_used_is_named_and_takes_no_other_along(
 def test_every_kind_of_setup_is_proven(name: str, proven: dict[str, Any]) -> None:
     assert proven[name].failed == proven[name].untimed == {}
     assert min(took.call for took in proven[name].took.values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [
+        ("time_often", 2),
+        ("time_once", 1),
+        ("time_fresh(10, 'a')", 1),  # a second call fails
+        ("time_plain", 1),
+    ],
+)
+def test_a_short_call_is_made_twice_after_a_set_up(
+    name: str, calls: int, proven: dict[str, Any]
+) -> None:
+    """As asv sets up for a sample, which has several calls unless `number` is 1."""
+    assert proven[name].failed == {}
+    assert proven[name].in_a_row == calls
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ def _answers(
         long = run.call_seconds >= LONG_CALL
         known = timing.marked.get(series)
         marks = known.marks if known and not apart else {}
-        session = Session(series.names, of_session, long, run.shares_arguments, marks)
+        session = Session(series.names, of_session, long, run.shares_arguments, run.in_a_row, marks)
         sessions += [session] * moments[series]
     return context.pool.time(
         next(iter(seconds)).suite,

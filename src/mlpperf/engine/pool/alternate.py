@@ -47,7 +47,8 @@ def alternating(
     for worker in sides.values():
         next(worker)
     for session in sessions:
-        begin = Begin(session.series, session.long, rng.choice(processors))
+        processor = rng.choice(processors)
+        begin = Begin(session.series, session.long, processor, session.in_a_row)
         start = time.perf_counter()
         begun: list[TaskWorker] = []
         try:

@@ -88,8 +88,9 @@ class Experiment:
     ) -> tuple[list[Samples], str]:
         """What one process measured; and why it died, if it did."""
         sessions = [
-            Session(one.names, given, long=self._runs[one].call_seconds >= LONG_CALL)
+            Session(one.names, given, long=run.call_seconds >= LONG_CALL, in_a_row=run.in_a_row)
             for one, given in seconds.items()
+            for run in (self._runs[one],)
         ]
         sides = self._pool.shuffled([self._side(one) for one in versions])
         answers, lost = self._pool.run(

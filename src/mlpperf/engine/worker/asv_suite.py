@@ -226,14 +226,14 @@ class AsvCopy(Copy):
         if not benchmark._setups:
             return Runner(called)
 
-        # asv sets up anew for every call that it times, if there is anything to set up.
+        # asv sets up anew for every sample, which is a single call unless that is short.
         benchmark._redo_setup_next = False  # the first time it is set up already
 
         def prepared() -> Call:
             benchmark.redo_setup()
             return called
 
-        return PreparedRunner(prepared)
+        return PreparedRunner(prepared, repeats=benchmark.number != 1)
 
     def end(self) -> None:
         """Tear the benchmark down."""

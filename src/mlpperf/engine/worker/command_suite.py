@@ -15,12 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .call_time import CallTime
 from .clocks import time
 from .dry_run import CALLED_AGAIN, noting
 from .lines import begins
 from .origins import CHILD, COPY, HOME, REPORT, Origins, scripts_first
 from .process_call import Ended, called, peak_of
-from .protocol import CallTime, DryRun, MemoryCounts, Names, Side, Task
+from .protocol import DryRun, MemoryCounts, Names, Side, Task
 from .runner import Clock, Runner
 from .suite import Copy, FailedError, MixedError, NotTimedError, SeriesError
 from .timeout import TooLongError, at_most

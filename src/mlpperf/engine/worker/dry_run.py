@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from .call_time import CallTime
 from .clocks import time, waited
 from .counting import counted
 from .counts import Counts
 from .execution import Execution, Place, by_function, in_common
 from .isolation import leave
-from .protocol import CallTime, DryRun, Names, Side
+from .protocol import DryRun, Names, Side
 from .runner import Runner
 from .suite import Copy, NotTimedError, SeriesError, one_line, why
 from .timeout import TooLongError, at_most
@@ -95,6 +96,7 @@ def call_time(
             seconds, whole = seconds - lost, whole - lost
             first = first or seconds
         with at_most(longest):
+            runner.repeat_if_short(first)
             foreign = foreign_file(runner, others) if others and whole < TRACED else ""
     except TooLongError:
         copy.give_up()
@@ -107,7 +109,7 @@ def call_time(
     copy.end()
     if runner.once and first > max(COLD * seconds, seconds + COLD_LEAST):
         return CallTime(first, first, ready - begun, foreign and FOREIGN, cold=True)
-    return CallTime(seconds, whole, ready - begun, foreign and FOREIGN)
+    return CallTime(seconds, whole, ready - begun, foreign and FOREIGN, in_a_row=runner.in_a_row)
 
 
 class Reason(NamedTuple):
@@ -209,6 +211,7 @@ def _call_again(
     """
     begun, least = time.perf_counter(), math.inf
     calls: deque[Mapping[Place, int]] = deque(maxlen=2)
+    runner.repeat_if_short(0.0)
     with contextlib.suppress(Exception):
         for _ in range(WATCHED_CALLS):
             start = time.perf_counter()

@@ -17,10 +17,11 @@ from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, fresh, problem, proven
 from . import arrays
 from .allocations import least_memory
+from .call_time import CallTime
 from .clocks import time
 from .hotpath_suite import Contestant, HotPathCopy
 from .lines import begins
-from .protocol import CallTime, DryRun, Names
+from .protocol import DryRun, Names
 from .runner import Runner
 
 CALLED_AGAIN = 2.0  # ratio of the seconds of both versions from which each is called again

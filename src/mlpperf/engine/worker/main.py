@@ -46,6 +46,7 @@ from .protocol import (
     Value,
 )
 from .rounds import set_aside
+from .runner import Runner
 from .sampling import sample
 from .shared_state import count_hooks, noting_what_is_left, shared_state
 from .suite import Copy, MixedError, SeriesError, why
@@ -211,6 +212,8 @@ def _count(versions: Versions) -> Iterator[Message]:
                         runner.run(())
                     memory = least_memory(runners)
                     sides = {n: task.sides[n] for n in runners}
+                    if len(runners) > 1:  # or they could not agree
+                        _repeat_all(runners)
                     counts = {n: counted(runners[n], of.root, of.whole) for n, of in sides.items()}
         except BaseException:  # of which the dry run has reported what is wrong
             continue
@@ -249,7 +252,7 @@ def _places(versions: Versions) -> Iterator[Message]:
         with contextlib.suppress(SeriesError), contextlib.ExitStack() as stack:
             with beginnings:
                 (runner,) = stack.enter_context(ready_in(copies, names, following)).values()
-                runner.block(())
+                runner.repeat_if_short(runner.block(()))
             stack.close()
             yield Places(names, sorted(beginnings.places))
 
@@ -297,13 +300,22 @@ def _extents(task: Task, copies: Mapping[str, Copy], series: Sequence[Names]) ->
         try:
             with ready_in(copies, names, following) as runners, at_most(task.longest):
                 extents = {}
+                _repeat_all(runners)
                 for name, runner in runners.items():
                     side = task.sides[name]
-                    runner.run(())
                     extents[name] = extent_of(runner, lines[name], side.root, side.whole)
         except BaseException:  # of which the dry run has reported what is wrong
             continue
         yield Extents(names, extents)
+
+
+def _repeat_all(runners: Mapping[str, Runner]) -> None:
+    """Make several calls in a row if they are short in every version."""
+    for runner in runners.values():
+        runner.repeat_if_short(runner.block(()))
+    in_a_row = min(runner.in_a_row for runner in runners.values())
+    for runner in runners.values():
+        runner.in_a_row = in_a_row
 
 
 def _race(versions: Versions) -> Iterator[Message]:

@@ -117,7 +117,7 @@ class Marks:
         calls = runner.calls + runner.warm
         if self._entered != self._expected * calls:
             raise UnmarkedError("its calls do not always enter the same changed functions")
-        return self._spent * 1e-9 / calls
+        return self._spent * 1e-9 / calls / runner.in_a_row
 
     def end(self) -> None:
         """Forget the functions: nothing else would free them."""

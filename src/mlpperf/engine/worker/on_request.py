@@ -40,6 +40,8 @@ def time_on_request(versions: Versions, ask: Ask) -> Iterator[Message]:
                 begins(wanted.series)
                 chosen = rng.sample(copies, 1 if wanted.long else len(copies))
                 runners = [ready.begin(copy, wanted.series, None) for copy in chosen]
+                for runner in runners:
+                    runner.in_a_row = wanted.in_a_row
                 processor = wanted.processor
                 set_aside()
             elif isinstance(wanted, Block):

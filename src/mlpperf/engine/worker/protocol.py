@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from .call_time import CallTime
 from .counts import Counts, Extent
 from .frames import Sampled
 
@@ -55,6 +56,7 @@ class Session:
     seconds: float  # for its rounds
     long: bool = False  # its calls are so long that one copy of each version is enough
     shares_arguments: bool = False  # its versions can take the same arguments (hot paths)
+    in_a_row: int = 1  # calls after each preparation
     # How often a call enters each function that is to be timed by itself, by side, as in `Extent`.
     marks: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -156,25 +158,6 @@ class Inventory:
 
 
 @dataclass(frozen=True)
-class CallTime:
-    """How long a series took in one version, in seconds.
-
-    Attributes
-    ----------
-    call, total : one call; the same with what prepares each call.
-    setup : getting the series ready; NaN if unknown.
-    apart : why each version needs a process of its own, in words; "" if nothing is known.
-    cold : its suite makes one call, which takes much longer than the next would.
-    """
-
-    call: float
-    total: float
-    setup: float = math.nan
-    apart: str = ""
-    cold: bool = False
-
-
-@dataclass(frozen=True)
 class DryRun:
     """What the dry run of a series showed. All dictionaries are by side.
 
@@ -212,6 +195,11 @@ class DryRun:
     def call_seconds(self) -> float:
         """One call, in the slower version."""
         return max((took.call for took in self.took.values()), default=0.0)
+
+    @property
+    def in_a_row(self) -> int:
+        """Calls after each preparation, the same in both versions."""
+        return min((took.in_a_row for took in self.took.values()), default=1)
 
     @property
     def total_seconds(self) -> float:
@@ -346,11 +334,12 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Begin:
-    """Get a series ready, to be timed on this processor (-1: on any); `long` as in a `Session`."""
+    """Get a series ready, as a `Session` has it, to be timed on this processor (-1: on any)."""
 
     series: Names
     long: bool
     processor: int = -1
+    in_a_row: int = 1
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ def _timed(
             for number, copy in rng.sample(every, len(every)):
                 with blaming(number):
                     runner = ready.begin(copy, names, following.get(id(copy)))
+                runner.in_a_row = session.in_a_row
                 contestants[number].append(runner)
             set_aside()
             with at_most(longest):
