@@ -6,9 +6,27 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+# What options take, where their own names do not say it.
+VALUES = {
+    **dict.fromkeys(("budget", "limit"), "SECONDS"),
+    **dict.fromkeys(("with_", "base_with", "head_with"), "PACKAGE"),
+    **dict.fromkeys(("base_python", "head_python"), "PYTHON"),
+    **dict.fromkeys(("series", "accept", "name"), "NAME"),
+    **dict.fromkeys(("benchmarks", "base", "head", "good", "bad", "commit"), "COMMIT"),
+    **dict.fromkeys(("threshold", "confidence", "precision", "size"), "PERCENT"),
+    **dict.fromkeys(("records", "asv", "out"), "FOLDER"),
+    **dict.fromkeys(("until", "since"), "DATE"),
+    **dict.fromkeys(("threads", "every", "trials", "seeds", "lowest", "highest", "step"), "NUMBER"),
+    **dict.fromkeys(("batch_size", "epochs", "predict_every", "samples", "nodes"), "NUMBER"),
+    "pytest_benchmark": "PATH",
+    "because": "REASON",
+    "link": "ADDRESS",
+    "machine": "HOST",
+}
+
 
 class PlainHelp:
-    """A command or group whose help has the names of values, such as `--budget BUDGET`."""
+    """A command or group whose help says what options take, such as `--budget SECONDS`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters, which by themselves would show `<bool>` or `<list[str]>`."""
@@ -19,7 +37,7 @@ class PlainHelp:
             elif one.is_flag:
                 one.metavar = ""
             elif one.metavar is None and not _has_choices(one):
-                one.metavar = str(one.name).strip("_").upper()
+                one.metavar = VALUES.get(one.name, str(one.name).upper())
         return params
 
 
