@@ -328,10 +328,11 @@ def test_a_hostile_pull_request_is_text(github: GitHub) -> None:
         result = json.loads(archive.read("comparison.json"))
     assert "../../x" not in json.dumps(result)
     result["trouble"], result["base"] = [HOSTILE], HOSTILE
+    outside = f"outside-{github.folder.name}"
     github.keep(
         {
             "comparison.json": json.dumps(result),
-            "../../x": "escaped",
+            f"../../{outside}": "escaped",
             "comment.md": HOSTILE,
             "pulls.json": '[{"number": 1}]',
         }
@@ -344,7 +345,7 @@ def test_a_hostile_pull_request_is_text(github: GitHub) -> None:
     assert "evil.example" in body
     assert not re.search(r"(?<!\\)\]\((?!https://github\.example)|@all|<img|^::|^## ", body, re.M)
     assert not re.search(r"^\s*::", log, re.M)
-    assert not [*github.folder.rglob("bad"), *github.folder.parent.rglob("x")]
+    assert not [*github.folder.rglob("bad"), *github.folder.parent.rglob(outside)]
 
 
 @pytest.mark.parametrize(
