@@ -1,5 +1,6 @@
 """A few calls of a series: how long one takes."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,18 @@ from mlpperf.engine.worker import dry_run
 from mlpperf.engine.worker.clocks import waited
 from mlpperf.engine.worker.dry_run import call_time, noting
 from mlpperf.engine.worker.protocol import DryRun
+from mlpperf.engine.worker.runner import Runner
 from mlpperf.engine.worker.timeout import TooLongError
+
+
+class Timed(Runner):
+    """A contestant whose blocks take what is given."""
+
+    def __init__(self, seconds: Callable[[], float], *, once: bool = False) -> None:
+        super().__init__(seconds, once=once)
+
+    def block(self, args: object = (), clock: object = None) -> float:
+        return float(self.call())
 
 
 def test_what_other_processes_took_meanwhile_is_not_the_calls(
@@ -17,7 +29,7 @@ def test_what_other_processes_took_meanwhile_is_not_the_calls(
 ) -> None:
     clock = SimpleNamespace(now=0.0, waited=0.0)
 
-    def block(_: object) -> float:
+    def block() -> float:
         clock.now += 3.5
         clock.waited += 2.0
         return 3.0
@@ -26,7 +38,7 @@ def test_what_other_processes_took_meanwhile_is_not_the_calls(
     monkeypatch.setattr(dry_run, "waited", lambda: clock.waited)
     copy: Any = SimpleNamespace(
         timeout=lambda names: 60.0,
-        begin=lambda names, following: SimpleNamespace(block=block, once=False),
+        begin=lambda names, following: Timed(block),
         end=lambda: None,
     )
     took = call_time(copy, ("a", "", "b"), None, 60.0, 0, [])
@@ -46,7 +58,7 @@ def test_a_call_that_a_suite_makes_once_takes_what_the_first_one_does(
     first: float, following: float, once: bool, cold: bool
 ) -> None:
     calls = iter((first, following))
-    runner = SimpleNamespace(block=lambda _: next(calls), once=once)
+    runner = Timed(lambda: next(calls), once=once)
     copy: Any = SimpleNamespace(
         timeout=lambda names: 60.0, begin=lambda names, following: runner, end=lambda: None
     )
