@@ -21,7 +21,7 @@ Work = tuple[HotPath, Case, Sequence[Variant]]
 Outcome = list[Contestant] | WrongResultError  # the latter if the reference itself is wrong
 
 # A second process loads TensorFlow and compiles, too: it saves time from about this many on.
-SHARED_FROM = 24
+SHARED_FROM = 12
 AHEAD = 2  # what the other process is asked for at a time, so that it never waits
 
 _proven: dict[tuple[HotPath, Case, Variant], Contestant] = {}
