@@ -34,30 +34,35 @@ def proofs(work: Sequence[Work]) -> Iterator[tuple[int, Outcome]]:
 
     Raises `MlpperfError` if the other process ends before it is done.
     """
-    left = deque(enumerate(work))
-    cores = available_threads()
+    left = deque[tuple[int, Work]]()
+    for number, one in enumerate(work):
+        if _new(*one):
+            left.append((number, one))
+        else:
+            yield number, _proved(*one)
+    spare = available_threads() > 1 and Setting.current().device == "cpu"
     with contextlib.ExitStack() as stack:
-        shared = Setting.current().device == "cpu" and cores > 1 and len(_new(work)) >= SHARED_FROM
+        shared = spare and len(left) >= SHARED_FROM
         other = stack.enter_context(_Other()) if shared else None
         while left or (other and other.asked):
             while other and left and len(other.asked) < AHEAD:
                 other.ask(*left.pop())
             if left:
-                number, (path, case, variants) = left.popleft()
-                yield number, _proved(path, case, variants)
+                number, one = left.popleft()
+                yield number, _proved(*one)
             if other and other.asked:
                 yield from other.answers(wait=not left)
 
 
-def _new(work: Sequence[Work]) -> list[Work]:
-    """What is not proven yet."""
-    return [one for one in work if any((*one[:2], variant) not in _proven for variant in one[2])]
+def _new(path: HotPath, case: Case, variants: Sequence[Variant]) -> list[Variant]:
+    """The variants that are not proven yet."""
+    return [variant for variant in variants if (path, case, variant) not in _proven]
 
 
 def _proved(path: HotPath, case: Case, variants: Sequence[Variant]) -> Outcome:
-    new = [one for one in variants if (path, case, one) not in _proven]
     try:
-        _note(path, case, prove(path, case, new) if new else ())
+        if new := _new(path, case, variants):
+            _note(path, case, prove(path, case, new))
     except WrongResultError as reason:
         return reason
     return [_proven[path, case, variant] for variant in variants]
@@ -85,15 +90,16 @@ class _Other:
 
     def ask(self, number: int, work: Work) -> None:
         """Ask for the proof of some variants."""
-        path, case, variants = work
+        path, case, _ = work
         with contextlib.suppress(OSError):  # `answers` says that it has ended
-            self._line.send((path.name, case.name, [variant.name for variant in variants]))
+            self._line.send((path.name, case.name, [variant.name for variant in _new(*work)]))
         self.asked.append((number, work))
 
     def answers(self, *, wait: bool) -> Iterator[tuple[int, Outcome]]:
         """What it has proven meanwhile; with `wait`, at least the next one."""
         while self.asked and (wait or self._line.poll()):
-            number, (path, case, variants) = self.asked[0]
+            number, work = self.asked[0]
+            path, case, _ = work
             try:
                 known: Any = self._line.recv()
             except (EOFError, OSError) as reason:
@@ -107,10 +113,9 @@ class _Other:
                     raise known
                 yield number, known
             else:
-                pairs = zip(variants, known, strict=True)
-                contestants = [Contestant(variant, *rest) for variant, rest in pairs]
-                _note(path, case, contestants)
-                yield number, contestants
+                pairs = zip(_new(*work), known, strict=True)
+                _note(path, case, [Contestant(variant, *rest) for variant, rest in pairs])
+                yield number, _proved(*work)
             wait = False
 
     def _ended(self) -> int | None:

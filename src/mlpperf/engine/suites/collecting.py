@@ -11,13 +11,13 @@ import shlex
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..words import count
 from .mentions import WORD, in_doubt, parsed
-from .pyproject import text_of
+from .pyproject import ini_of, text_of
 
 # Options in a project's `addopts` that decide how tests are loaded. The others configure reports,
 # coverage and parallel runs, or deselect tests.
@@ -83,9 +83,7 @@ def configuration(root: Path) -> Configuration:
                     content = content[part]
                 content = content.get("ini_options", content)
             else:
-                parser = configparser.ConfigParser(interpolation=None, strict=False)
-                parser.read_string(text)
-                content = dict(parser[section])
+                content = dict(ini_of(text)[section])
         except (KeyError, AttributeError):
             if name.strip(".") == "pytest.ini":  # counts for pytest even if it is empty
                 return Configuration(name)
@@ -115,7 +113,7 @@ def options(
                 yield from (name, value)
         elif option[:2] == "-p" and len(option) > 2 and _is_loaded(option[2:]):
             yield option
-    several = [settings, *(_nearest(root, settings, name)[1] for name in names)]
+    several = [settings, *(own for _, own in _nearest(root, settings, names).values())]
     named = {
         key: shlex.join(dict.fromkeys(word for one in several for word in one.words(key, usual)))
         for key, usual in NAMES.items()
@@ -126,16 +124,22 @@ def options(
     yield from own
 
 
-def _nearest(root: Path, settings: Configuration, name: str) -> tuple[PurePosixPath, Configuration]:
-    """The folder nearest to a file with settings for pytest, and these; `settings` are the root's.
+def _nearest(
+    root: Path, settings: Configuration, names: Iterable[str]
+) -> dict[str, tuple[PurePosixPath, Configuration]]:
+    """The folder nearest to each file with settings for pytest, and these; the root's `settings`.
 
     So does pytest find them if it is started for this file.
     """
-    for folder in PurePosixPath(name).parents[:-1]:
+
+    @cache  # many files share a folder
+    def nearest(folder: PurePosixPath) -> tuple[PurePosixPath, Configuration]:
+        if not folder.name:
+            return folder, settings
         own = configuration(root / folder)
-        if own.file:
-            return folder, own
-    return PurePosixPath(), settings
+        return (folder, own) if own.file else nearest(folder.parent)
+
+    return {name: nearest(PurePosixPath(name).parent) for name in names}
 
 
 def _is_loaded(plugin: str) -> bool:
@@ -166,7 +170,7 @@ def tests(
     doubtful, folders = in_doubt(texts, about, settings.words("usefixtures"))
     is_collected = _collected(settings)
     usual = {name for name in texts if is_collected(name)}
-    nearest = {name: _nearest(root, settings, name) for name in doubtful}
+    nearest = _nearest(root, settings, doubtful)
     usual |= {
         name
         for name, (folder, own) in nearest.items()

@@ -78,11 +78,16 @@ def text_of(file: Path) -> str:
 
 def ini(file: Path) -> configparser.ConfigParser:
     """The content of a file such as setup.cfg; empty if it is missing or cannot be read."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
     with contextlib.suppress(configparser.Error):
-        parser.read_string(text_of(file))
-        return parser
+        return ini_of(text_of(file))
     return configparser.ConfigParser()
+
+
+def ini_of(text: str) -> configparser.ConfigParser:
+    """The same of a text; raises `configparser.Error` if it cannot be read."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.read_string(text)
+    return parser
 
 
 def readable(folder: Path) -> dict[str, Any]:

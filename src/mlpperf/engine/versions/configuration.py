@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ..suites.pyproject import table_at
+from ..suites.pyproject import ini_of, table_at
 from .version import Version
 
 BUILT_BY = {"setup.py", "setup.cfg", "MANIFEST.in", "meson.build", "CMakeLists.txt", "Cargo.toml"}
@@ -118,14 +118,13 @@ def _split(text: bytes) -> tuple[object, object]:
 
 def _of_setup_cfg(text: bytes) -> object:
     """The content of a setup.cfg that affects how code is built and run; all if unreadable."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read_string(text.decode())
+        parser = ini_of(text.decode())
     except (ValueError, configparser.Error):
         return text
     ignored = {"metadata": ABOUT | {"url", "author", "maintainer"}, "tool:pytest": CHOOSING}
     sections = {
-        name: {k: v for k, v in parser.items(name) if k.split(".")[0] not in ignored.get(name, ())}
+        name: {k: v for k, v in parser.items(name) if k not in ignored.get(name, ())}
         for name in parser.sections()
         if not LINTERS & set(re.split("[:.-]", name))
     }

@@ -34,14 +34,12 @@ class Definitions:
         in that module.
         """
         package = part.module.lstrip(".")
-        if not (part.name and package) or self._both.has(f"{part.name}/{part.name}"):
+        if not (part.name and package) or self._both.modules(f"{part.name}/{part.name}"):
             return True
         place = package.replace(".", "/")
         if dots := len(part.module) - len(package):
             place = (PurePosixPath(file).parents[dots - 1] / place).as_posix()
-        ends = (f"/{place}.py", f"/{place}/__init__.py")
-        files = ((f"/{name}", text) for _, name, text in self._both.python())
-        texts = [text for name, text in files if (name in ends if dots else name.endswith(ends))]
+        texts = self._both.modules(place, whole=dots > 0)
         return not texts or any(self._is_module_in(part.name, text) for text in texts)
 
     def _is_module_in(self, name: str, package: bytes) -> bool:

@@ -140,8 +140,8 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
             parts.append(_function(node, within, trusted))
         elif isinstance(node, ast.ClassDef):
             parts.append(_class(node, within, trusted, handed))
-            inside = f"{within}{node.name}."
-            left += [(below, inside, _use_of_types(node, handed)) for below in node.body[::-1]]
+            inside, types_are = f"{within}{node.name}.", _use_of_types(node, handed)
+            left += [(below, inside, types_are) for below in node.body[::-1]]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             parts += _imports_of(node, within)
         elif not (is_text(node) or is_never_run(node)):

@@ -46,10 +46,15 @@ class Trees:
                 if name.endswith(".py") and not file.is_symlink():
                     yield side, name, read(file)
 
-    def has(self, module: str) -> bool:
-        """Whether a file or package lies in a place that ends so, such as `name/name`."""
-        ends = (f"/{module}.py", f"/{module}/__init__.py")
-        return any(f"/{name}".endswith(ends) for tree in self.trees.values() for name in tree)
+    def modules(self, place: str, *, whole: bool = False) -> list[bytes]:
+        """The content of each module or package whose place ends so, or is the `whole` place."""
+        ends = (f"/{place}.py", f"/{place}/__init__.py")
+        return [
+            read(file)
+            for tree in self.trees.values()
+            for name, file in tree.items()
+            if (f"/{name}" in ends if whole else f"/{name}".endswith(ends))
+        ]
 
     def mentions(self, words: set[str], *also: str) -> bool:
         """Whether a Python file mentions one of the words, and all of `also`.

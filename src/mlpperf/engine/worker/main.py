@@ -208,12 +208,11 @@ def _count(versions: Versions) -> Iterator[Message]:
             with ready_in(copies, names, following) as runners:
                 set_aside()  # collections are quick then
                 with at_most(task.longest):
-                    for runner in runners.values():
-                        runner.run(())
+                    seconds = max(runner.block(()) for runner in runners.values())
                     memory = least_memory(runners)
                     sides = {n: task.sides[n] for n in runners}
                     if len(runners) > 1:  # or they could not agree
-                        _repeat_all(runners)
+                        _repeat_if_short(runners, seconds)
                     counts = {n: counted(runners[n], of.root, of.whole) for n, of in sides.items()}
         except BaseException:  # of which the dry run has reported what is wrong
             continue
@@ -300,7 +299,8 @@ def _extents(task: Task, copies: Mapping[str, Copy], series: Sequence[Names]) ->
         try:
             with ready_in(copies, names, following) as runners, at_most(task.longest):
                 extents = {}
-                _repeat_all(runners)
+                seconds = max(runner.block(()) for runner in runners.values())
+                _repeat_if_short(runners, seconds)
                 for name, runner in runners.items():
                     side = task.sides[name]
                     extents[name] = extent_of(runner, lines[name], side.root, side.whole)
@@ -309,10 +309,10 @@ def _extents(task: Task, copies: Mapping[str, Copy], series: Sequence[Names]) ->
         yield Extents(names, extents)
 
 
-def _repeat_all(runners: Mapping[str, Runner]) -> None:
-    """Make several calls in a row if they are short in every version."""
+def _repeat_if_short(runners: Mapping[str, Runner], seconds: float) -> None:
+    """Make several calls in a row in every version, if all bear it and the longest is short."""
     for runner in runners.values():
-        runner.repeat_if_short(runner.block(()))
+        runner.repeat_if_short(seconds)
     in_a_row = min(runner.in_a_row for runner in runners.values())
     for runner in runners.values():
         runner.in_a_row = in_a_row
