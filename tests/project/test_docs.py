@@ -262,6 +262,7 @@ LATER = {
         "releases",
         "environments",
         "policy",
+        "rules",
     },
     "races": {"processes", "share_error", "limit", "preparation"},
     "ladders": {"ceiling", "over_ceiling", "parts", "over_floor"},

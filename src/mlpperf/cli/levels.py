@@ -35,7 +35,10 @@ def backfill(
         float | None, typer.Option(help="Start no comparison after this time (default: no limit).")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Retry comparisons that failed before.")
+        bool,
+        typer.Option(
+            "--again", help="Repeat comparisons that failed, and doubtful ones of an older mlpperf."
+        ),
     ] = False,
     python: options.Python = None,
     with_: options.With = None,
@@ -64,7 +67,7 @@ def backfill(
     lineage = _lineage(commits, since).thinned(every)
     asked = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": budget}
     request = _request(lineage, series=series or (), **asked)
-    plan = Plan(gathered(recording.file.parent, lineage), request.selected, again)
+    plan = Plan(gathered(recording.file.parent, lineage, again), request.selected, again)
     console = terminal.console()
     end = None if minutes is None else time.monotonic() + 60 * minutes
     with terminal.activity() as progress:
@@ -130,7 +133,7 @@ def bisect(
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")
     recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(f"{good}..{bad}")
-    plan = Plan(gathered(recording.file.parent, lineage))
+    plan = Plan(gathered(recording.file.parent, lineage, strict=True))
     seconds = budget if budget is not None or wanted is None else SECONDS_OF_ONE
     asked = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": seconds}
     request = _request(lineage, series=[wanted] if wanted else (), **asked)

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from mlpperf.engine.compare.records import ComparisonRecord
+from mlpperf.engine.compare.records import RULES, ComparisonRecord
 from mlpperf.engine.history.records import context, current_commit
 from mlpperf.engine.levels.gathering import Levels
 from mlpperf.engine.levels.lineage import Commit, Lineage
@@ -70,6 +70,7 @@ class Simulated:
     untouched: Collection[int] = ()
     broken: Collection[int] = ()
     missing: Collection[int] = ()
+    rules: int = RULES
     compared: list[Pair] = field(default_factory=list)
 
     def __call__(self, pair: Pair, series: Sequence[str] = ()) -> ComparisonRecord | MlpperfError:
@@ -98,6 +99,7 @@ class Simulated:
             "total": 60.0,
             "series": [] if nothing else [self._timed(one, base, head) for one in series],
             "untouched": list(series) if nothing else [],
+            "rules": self.rules,
         }
         return msgspec.convert(about, ComparisonRecord)
 

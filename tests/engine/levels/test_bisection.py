@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mlpperf.engine.compare.records import RULES
 from mlpperf.engine.levels import show
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.bisection import Hunt, first_pair, hunt, targets
+from mlpperf.engine.levels.gathering import levels_of
 from mlpperf.engine.levels.planning import Plan
 from mlpperf.engine.suites.series import Series
 from mlpperf.errors import MlpperfError
@@ -93,6 +96,20 @@ def test_what_was_compared_before_counts(branch: Branch) -> None:
     (step,) = hunted(Plan(plan.levels), here).steps(HOT)
     assert step.where.first == 17
     assert len(here.compared) <= before + 1
+
+
+def test_what_older_rules_skipped_is_looked_at_again(branch: Branch) -> None:
+    """They said that nothing which runs had changed, and missed a slowdown."""
+    plan, here = branch(33, {17: 0.03})
+    wrong = replace(here, untouched=range(33), rules=RULES - 1)
+    old = [wrong.record(0, 32), *(wrong.record(base, base + 1) for base in range(32))]
+    believed = Plan(levels_of(old, [], plan.levels.lineage))
+    assert first_pair(believed, here, None).untouched
+    assert not here.compared
+    here.plan = Plan(levels_of(old, [], plan.levels.lineage, strict=True))
+    target = Hunt(here.plan, targets(first_pair(here.plan, here, None), None))
+    list(hunt(target, here))
+    assert [step.where.first for step in target.steps(HOT)] == [17]
 
 
 def test_two_commits_that_cannot_be_compared(branch: Branch) -> None:

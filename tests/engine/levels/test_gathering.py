@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.records import comparisons
+from mlpperf.engine.compare.records import RULES, comparisons
 from mlpperf.engine.levels import show
 from mlpperf.engine.levels.backfill import backfill
-from mlpperf.engine.levels.gathering import gathered, levels_here
+from mlpperf.engine.levels.gathering import gathered, levels_here, levels_of
 from mlpperf.engine.levels.lineage import lineage
 from mlpperf.engine.levels.planning import Plan
 from mlpperf.engine.suites.series import Series
@@ -78,6 +78,22 @@ def test_a_comparison_the_other_way_round_says_the_same(branch: Branch) -> None:
     plan.levels.add(back)
     (step,) = plan.levels.fits[HOT].steps
     assert step.log_ratio == pytest.approx(0.05, abs=0.005)
+
+
+def test_a_newer_comparison_replaces_what_older_rules_skipped(branch: Branch) -> None:
+    plan, here = branch(9, {5: 0.05}, error=0.002)
+    wrong = replace(here, untouched=range(9), rules=RULES - 1)
+    old = [wrong.record(base, base + 1) for base in range(8)]
+    levels = levels_of(old, [], plan.levels.lineage)
+    assert not levels.fits[HOT].steps
+    assert "8 comparisons are of an older mlpperf" in told(Plan(levels))
+    again = Plan(levels_of(old, [], plan.levels.lineage, strict=True), again=True)
+    here.plan = again
+    list(backfill(again, here))
+    assert {(base, base + 1) for base in range(8)} <= set(here.compared)
+    levels = levels_of([link.record for link in again.levels.links], [], plan.levels.lineage)
+    assert [step.where.first for step in levels.fits[HOT].steps] == [5]
+    assert "older mlpperf" not in told(Plan(levels))
 
 
 def test_a_comparison_of_environments_is_no_link(branch: Branch) -> None:

@@ -149,6 +149,7 @@ def _about(part: Part) -> dict[str, Any]:
         "what need not be judged": (sorted(result.accepted), result.unjudged_most),
         "the device or the threads": record.setting,  # of asked ones: machines differ
         "the policy": result.policy,
+        "the rules of mlpperf": result.rules,
         "the list of benchmarks": (shard.listed, shard.names),
     }
 

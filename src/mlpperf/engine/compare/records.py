@@ -26,6 +26,9 @@ from .outcomes import Columns, Outcomes
 
 Error = Annotated[float, msgspec.Meta(ge=0, le=100)]  # of a logarithm: beyond, nothing is known
 PACKAGES_MOST = 10  # in a sentence
+# Number of the rules by which a comparison decides that a benchmark runs no changed code. Raise it
+# when these rules missed something: bisect then looks again where older records say so.
+RULES = 1
 Side = Annotated[str, msgspec.Meta(pattern="^(base|head)$")]
 
 
@@ -89,12 +92,18 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
     untouched: tuple[tuple[Name, str, str, str], ...] = ()
     releases: dict[Side, str] = {}  # noqa: RUF012  (msgspec copies it)
     environments: dict[Side, dict[str, str]] = {}  # noqa: RUF012
+    rules: Count = 0
 
     def __post_init__(self) -> None:
         """Check what the types do not say, as a record is read: raises `ValueError`."""
         super().__post_init__()
         if not {"base", "head"} <= self.commits.keys():
             raise ValueError("one of the two commits is missing")
+
+    @property
+    def by_older_rules(self) -> bool:
+        """Whether older rules decided which benchmarks run no changed code."""
+        return self.rules < RULES
 
     @property
     def seconds(self) -> float:

@@ -17,6 +17,7 @@ from ..versions.pair import Pair
 from ..words import count, some
 from .finding import Finding
 from .gate import Allowance, Kept, allowance, budget_outcomes
+from .records import RULES
 from .shards import Shard
 
 # Share of the series that a change can affect which may stay unjudged in a comparison that ends
@@ -67,6 +68,7 @@ class Comparison:
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     policy: Policy = NO_POLICY
     shard: Shard | None = None
+    rules: int = RULES
 
     @classmethod
     def of(cls, pair: Pair, threshold: float, **about: Any) -> Comparison:

@@ -166,6 +166,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     releases : the releases that were compared, as they were named, by version.
     environments : the packages that differ, and Python, by version.
     untouched : series that run no changed code: path, case, variant and suite of each.
+    rules : number of the rules that decided that; it rises when they missed something.
     policy : what fails the comparison, and how it differs from the base's settings.
     shard : the part of the series that was compared; null or absent for all.
     causes : what each part of the change does to the slower series; only where that was measured.

@@ -146,7 +146,8 @@ def first_pair(plan: Plan, compare: Compare, pattern: str | None) -> Link:
     pair = 0, len(plan.levels.lineage) - 1
     for link in plan.levels.links:
         fitting = targets(link, pattern) if pattern else not link.record.selected
-        if (link.base, link.head) == pair and fitting and not link.record.interrupted:
+        usable = fitting and link.useful and not link.record.interrupted
+        if (link.base, link.head) == pair and usable:
             return link
     ends = compared(plan, compare, pair)
     if ends.link is None or not ends.link.useful:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,30 @@ class Link:
     base, head : the places.
     record : the comparison.
     reversed : whether its base was the later commit.
+    believed : whether benchmarks that it skipped are unchanged; not if older rules of mlpperf
+        decided so, and newer ones have looked again or are to.
     """
 
     base: int
     head: int
     record: ComparisonRecord
     reversed: bool = False
+    believed: bool = True
+
+    @property
+    def skipped(self) -> NDArray[np.bool_]:
+        """Of each outcome, whether the benchmark was skipped because it runs no changed code."""
+        return self.record.outcomes.untouched & self.believed
+
+    @property
+    def same(self) -> bool:
+        """Whether the code of both is the same."""
+        return self.record.same and self.believed
 
     @property
     def untouched(self) -> bool:
         """Whether the later commit runs no code that changed since the earlier one."""
-        outcomes = self.record.outcomes
-        return self.record.same or bool(outcomes.untouched.any() and not outcomes.timed.any())
+        return self.same or bool(self.skipped.any() and not self.record.outcomes.timed.any())
 
     @property
     def useful(self) -> bool:
@@ -60,12 +73,15 @@ class Levels:
     links : the comparisons between them.
     others : number of comparisons of other commits.
     unreadable : a message for each damaged line.
+    strict : whether no comparison is believed that older rules of mlpperf decided.
     """
 
     lineage: Lineage
     links: list[Link] = field(default_factory=list)
     others: int = 0
     unreadable: list[str] = field(default_factory=list)
+    strict: bool = False
+    _by_newest: set[tuple[int, int]] = field(default_factory=set)
 
     def add(self, record: ComparisonRecord) -> Link | None:
         """Add a comparison; None if its commits are not on the branch, or not all that differs."""
@@ -75,7 +91,10 @@ class Levels:
             self.others += 1
             return None
         first, last = sorted((base, head))
-        link = Link(first, last, record, base > head)
+        if not record.by_older_rules:
+            self._by_newest.add((first, last))
+        believed = not (record.by_older_rules and (self.strict or (first, last) in self._by_newest))
+        link = Link(first, last, record, base > head, believed)
         self.links.append(link)
         for known in ("newest", "machines", "networks", "fits", "_parents", "_edges"):
             self.__dict__.pop(known, None)
@@ -140,7 +159,7 @@ class Levels:
             if id(columns) not in numbered:
                 here = [series.setdefault(name, len(series)) for name in columns.series]
                 numbered[id(columns)] = np.array(here, dtype=np.intp)
-            untouched = outcomes.untouched
+            untouched = link.skipped
             kept = untouched | outcomes.timed
             known = untouched[kept]
             ratio = (-1 if link.reversed else 1) * outcomes.log_ratio[kept]
@@ -154,7 +173,7 @@ class Levels:
                     np.where(known, EVERY, machines[_machine(link.record)]),
                 )
             )
-        same = [number for number, link in enumerate(self.links) if link.record.same]
+        same = [number for number, link in enumerate(self.links) if link.same]
         if same and series:
             repeated = np.repeat(same, len(series))
             zero, everywhere = np.zeros(len(repeated)), np.full(len(repeated), EVERY)
@@ -188,17 +207,22 @@ def _machine(origin: Origin) -> str:
     return f"{origin.machine.kind}, {origin.device}, {count(origin.threads, 'thread')}"
 
 
-def levels_of(records: Iterable[ComparisonRecord], unreadable: list[str], every: Lineage) -> Levels:
+def levels_of(
+    records: Iterable[ComparisonRecord],
+    unreadable: list[str],
+    every: Lineage,
+    strict: bool = False,
+) -> Levels:
     """The levels of a lineage from these comparisons."""
-    levels = Levels(every, unreadable=unreadable)
-    for record in records:
+    levels = Levels(every, unreadable=unreadable, strict=strict)
+    for record in sorted(records, key=attrgetter("by_older_rules")):
         levels.add(record)
     return levels
 
 
-def gathered(folder: Path, every: Lineage) -> Levels:
+def gathered(folder: Path, every: Lineage, strict: bool = False) -> Levels:
     """The levels of a lineage from the comparisons recorded in `folder`."""
-    return levels_of(*comparisons(folder), every)
+    return levels_of(*comparisons(folder), every, strict)
 
 
 def levels_here(records: Sequence[ComparisonRecord]) -> Levels | None:

@@ -43,7 +43,7 @@ class Plan:
     ----------
     levels : the branch and its comparisons so far.
     selected : names and patterns of the series; comparisons of all series are used, too.
-    again : whether failed comparisons are repeated.
+    again : whether comparisons that failed are repeated.
     unusable : places of commits that do not run, and why.
     failed : pairs whose comparison gave no result.
     failures : comparisons in a row that could not be made.
@@ -66,7 +66,8 @@ class Plan:
         sides = {"base": link.base, "head": link.head}
         for side, why in link.record.broken.items():
             self.unusable[sides[side]] = why
-        if self._counts(link) and not link.useful and not link.record.interrupted:
+        gave_nothing = link.believed and not (link.useful or link.record.interrupted)
+        if self._counts(link) and gave_nothing:
             self.failed.add((link.base, link.head))
 
     def _counts(self, link: Link) -> bool:
@@ -150,7 +151,7 @@ class Plan:
         for link in self.levels.links:
             if link.useful and self._counts(link):
                 outcomes = link.record.outcomes
-                each = outcomes.error[outcomes.timed & ~outcomes.untouched]
+                each = outcomes.error[outcomes.timed & ~link.skipped]
                 error = EXACT if link.untouched else max(float(np.median(each)), EXACT)
                 errors.setdefault((link.base, link.head), []).append(error)
         return {pair: sum(e**-2.0 for e in each) ** -0.5 for pair, each in errors.items()}

@@ -51,6 +51,11 @@ def known(levels: Levels, pattern: str) -> bool:
     return any(fits(pattern, series) for series in levels.fits)
 
 
+def doubtful(link: Link) -> bool:
+    """Whether benchmarks count as unchanged that only older rules of mlpperf skipped."""
+    return link.record.by_older_rules and bool(link.same or link.skipped.any())
+
+
 def place(step: Step, lineage: Lineage) -> str:
     """The commit of a step, such as `a1b2c3d4e5`; or the first and last of a drift or a range."""
     if step.is_drift:
@@ -133,6 +138,12 @@ def notes(levels: Levels) -> list[str]:
                 f"Machine {host} contradicts the other comparisons in {contradicting} of "
                 f"{count(every, 'link')}, which were left out."
             )
+    if old := [one for one in levels.links if doubtful(one)]:
+        are = f"{count(len(old), 'comparison')} {'is' if len(old) == 1 else 'are'}"
+        sentences.append(
+            f"{are} of an older mlpperf, which may have skipped benchmarks that run changed code. "
+            "Run `mlpperf backfill --again`."
+        )
     if later := not_compared(levels):
         sentences.append(f"{later}. Run `mlpperf backfill`.")
     gaps = {series: [g for g in fit.gaps if g <= levels.newest] for series, fit in all_fits.items()}
