@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given = parser.parse_args(arguments)
     sizes = [percentage(text, "--size") for text in given.size or ()] or SIZES
-    recording = Recording("calibration", "calibrations", given.records)
+    recording = Recording("calibration", "calibrations", given.records, measured_here=False)
     done = []
     with scratch("mutants") as folder:
         (folder / "versions").mkdir()

@@ -119,7 +119,9 @@ def compare(
         )
     part = shard_of(shard) if shard else None
     # Those of shards have a file of their own, which no history reads.
-    recording = Recording("comparison", "shards" if part else "comparisons", records)
+    recording = Recording(
+        "comparison", "shards" if part else "comparisons", records, measured_here=False
+    )
     request = Request(
         base,
         head,
@@ -164,7 +166,7 @@ def merge(
     from ..engine.history.recording import Recording
 
     result, measured = merged(read_parts(folder))
-    recording = Recording("comparison", "comparisons", records)
+    recording = Recording("comparison", "comparisons", records, measured_here=False)
     if not result.same:
         recording.keep_once(*recording.complete({**record(result), **measured}))
     conclude(result, recording, format, verbose, Explained())

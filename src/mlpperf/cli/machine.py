@@ -133,7 +133,7 @@ def calibrate(
     from ..engine.versions.revisions import Revisions
     from ..engine.versions.scratch import scratch
 
-    recording = Recording("calibration", "calibrations", records)
+    recording = Recording("calibration", "calibrations", records, measured_here=False)
     sizes = [percentage(text, "--size") for text in size] if size else list(SIZES)
     done: list[Trial] = []
     with scratch("mutants") as temporary, terminal.progress() as bar:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from mlpperf.engine.history import recording as module
+from mlpperf.engine.history import records
 from mlpperf.engine.history.reading import readable
 from mlpperf.engine.history.recording import Recording, json_text
 from mlpperf.engine.history.records import CodeVersion, Origin
+from mlpperf.engine.machine.in_force import InForce
 from mlpperf.errors import MlpperfError
 
 COMMIT = CodeVersion("1" * 40, dirty=False)
@@ -124,6 +126,21 @@ def test_a_field_of_the_result_replaces_that_of_the_context(tmp_path: Path) -> N
     there, here = recording.written
     assert there["in_force"] == {"blas_threads": 77}
     assert here["in_force"]["blas_threads"] != 77
+
+
+def test_what_is_in_force_here_is_not_measured_for_what_others_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[None] = []
+    monkeypatch.setattr(records, "in_force", lambda: measured.append(None) or InForce(1))
+    Recording("number", "numbers", tmp_path, measured_here=False).add({"number": 1})
+    assert not measured
+    recording = Recording("number", "numbers", tmp_path)
+    recording.add({"number": 2})
+    assert len(measured) == 1
+    elsewhere, here = map(json.loads, recording.file.read_text("utf-8").splitlines())
+    assert elsewhere["in_force"] is None
+    assert here["in_force"]["blas_threads"] == 1
 
 
 def test_completed_records_are_not_written(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     commit : that was checked out, and whether files had been changed.
     machine : where it was measured, with the versions of Python and NumPy.
     device, threads : cpu, or gpu:N; how many threads shared the work.
-    setting, in_force : what was asked for, and what was in force.
+    setting, in_force : what was asked for; null, since other processes measure.
     freed_memory : kept by the process, or returned.
     versions : of numerical packages, by name.
     base, head : names of the versions.

@@ -90,9 +90,9 @@ class Origin(msgspec.Struct, kw_only=True):
     setting : what was asked for, by the names of `mlpperf.devices.Setting`; its `gpu_memory` is
         growth, all, or a number of MB. None in records older than it. It is no `Setting`, because
         that refuses more threads than the machine of the reader has.
-    in_force : what was in force in the process that wrote the record, by the names of
-        `mlpperf.engine.machine.in_force.InForce`; its `gpu_memory` is in bytes. None in records
-        older than it.
+    in_force : what was in force in the process that measured, by the names of
+        `mlpperf.engine.machine.in_force.InForce`; its `gpu_memory` is in bytes. None where other
+        processes measured, and in records older than it.
     freed_memory : kept (the process keeps what it frees, for later arrays) or returned.
     versions : of the numerical packages that were installed there, by name.
     """
@@ -138,8 +138,11 @@ def current_commit(folder: Path | None = None) -> CodeVersion:
     return CodeVersion(query("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
 
 
-def context(kind: str, commit: CodeVersion) -> dict[str, Any]:
-    """The fields of `Origin` for a record that is written here and now."""
+def context(kind: str, commit: CodeVersion, measured_here: bool = True) -> dict[str, Any]:
+    """The fields of `Origin` for a record that is written here and now.
+
+    What is in force is measured, which takes a second, if this process measured the rest as well.
+    """
     setting, here = Setting.current(), environment()
     return {
         "schema": SCHEMA,
@@ -150,20 +153,23 @@ def context(kind: str, commit: CodeVersion) -> dict[str, Any]:
         "device": setting.device,
         "threads": threads(),
         "setting": asdict(setting),
-        "in_force": asdict(in_force()),
+        "in_force": asdict(in_force()) if measured_here else None,
         "freed_memory": "kept" if keep_freed_memory() else "returned",
         "versions": dict(here.versions),
     }
 
 
 def as_records(
-    kind: str, commit: CodeVersion, contents: Iterable[Mapping[str, Any]]
+    kind: str,
+    commit: CodeVersion,
+    contents: Iterable[Mapping[str, Any]],
+    measured_here: bool = True,
 ) -> list[dict[str, Any]]:
     """A record for each of `contents`, which is what was measured, as JSON can hold it.
 
     A field of a content replaces the field of `context` that has the same name.
     """
-    common = context(kind, commit)
+    common = context(kind, commit, measured_here)
     return [finite({**common, **content}) for content in contents]
 
 
