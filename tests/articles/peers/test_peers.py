@@ -205,14 +205,33 @@ def started(idle: Callable[..., Process], monkeypatch: pytest.MonkeyPatch) -> li
         lambda module, task: idle(task) if task["peer"] == "last_rung" else real(module, task),
     )
     known: list[PeerProcess] = []
-    start = PeerProcess.start
+    launch = PeerProcess.launch
 
     def remember(self: PeerProcess, *args: Any) -> None:
         known.append(self)
-        start(self, *args)
+        launch(self, *args)
 
-    monkeypatch.setattr(PeerProcess, "start", remember)
+    monkeypatch.setattr(PeerProcess, "launch", remember)
     return known
+
+
+@pytest.mark.parametrize(("at_once", "launched"), [(1, [1, 2, 3]), (2, [2, 3, 3])])
+def test_processes_start_one_after_the_other_or_several_at_once(
+    at_once: int, launched: list[int], started: list[PeerProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def progress(text: str) -> None:
+        if "starts" not in text:
+            raise KeyboardInterrupt  # before anything is trained
+
+    before: list[int] = []
+    monkeypatch.setattr(
+        PeerProcess, "get_ready", lambda self: before.append(len({*map(id, started)}))
+    )
+    processes = [PeerProcess(LAST_RUNG) for _ in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        next(contest.in_turns(processes, QUICK, SAMPLES, 0, progress, at_once))
+    assert before == launched
+    assert not any(process.worker for process in processes)
 
 
 def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contest(

@@ -53,10 +53,10 @@ class PeerProcess:
     seconds: list[float] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=dict)
 
-    def start(self, settings: Settings, data: str) -> None:
-        """Start the process if nothing is missing, and wait until it is ready to train."""
+    def launch(self, settings: Settings, data: str) -> None:
+        """Start the process, unless it runs already or something is missing."""
         self.stopped = self.stopped or self.peer.missing()
-        if self.stopped:
+        if self.stopped or self.worker:
             return
         task = {
             "peer": self.peer.name,
@@ -65,6 +65,9 @@ class PeerProcess:
             "data": data,
         }
         self.worker = started("mlpperf.articles.peers.worker", task)
+
+    def get_ready(self) -> None:
+        """Wait until it is ready to train."""
         self.start_up = self._ask().get("start_up", math.nan)
 
     def train(self, epochs: int) -> None:
@@ -120,17 +123,21 @@ def in_turns(
     data: str,
     seed: int | None,
     progress: Callable[[str], None],
+    at_once: int = 1,
 ) -> Iterator[None]:
     """Train all for the epochs of `settings`; comes back after every round of turns.
 
-    `seed` decides the order within a round; without one it is another every time.
+    `seed` decides the order within a round; without one it is another every time. The processes
+    start one after the other, or several `at_once` where the time of a start does not matter.
     """
     rng = np.random.default_rng(seed)
     with contextlib.ExitStack() as stack:
-        for process in processes:
+        for number, process in enumerate(processes):
             progress(f"{process.peer.name} starts")
-            stack.callback(process.close)
-            process.start(settings, data)
+            for one in processes[number : number + at_once]:
+                stack.callback(one.close)
+                one.launch(settings, data)
+            process.get_ready()
         for done in range(0, settings.epochs, TURN_EPOCHS):
             for i in rng.permutation(len(processes)):
                 progress(processes[i].peer.name)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 
+from ...devices import available_threads
 from ...engine.history.records import Fields
 from ...errors import MlpperfError
 from ..data.datasets import Dataset
@@ -48,7 +49,7 @@ def climb(
     layers = (data.train_images.shape[1], *settings.hidden, 10)
     ceiling = ceiling_seconds(layers, settings, len(data.train_images))
     processes = [PeerProcess(_as_peer(rung), rung.missing()) for rung in rungs]
-    for _ in in_turns(processes, asked, data.name, seed, progress):
+    for _ in in_turns(processes, asked, data.name, seed, progress, available_threads()):
         yield [_record(processes, k, ceiling, settings) for k in range(len(rungs))]
 
 
