@@ -105,7 +105,7 @@ def cast_to_float32(x: Array, y: Array, index: Array, weights: Weights, momentum
 
 def with_bias(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Args:
     """float32, and a column of ones in front of the data: once per training."""
-    return data_with_ones(x), *cast_to_float32(x, y, index, weights, momentum)[1:]
+    return data_with_ones(x), *cast_to_float32(x[:0], y, index, weights, momentum)[1:]
 
 
 def with_label_rows(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Args:
