@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ...errors import MlpperfError
 from ..machine.machine import Bystanders
@@ -69,11 +69,11 @@ from .finding import Finding
 from .gate import needed
 from .marks import MarkedTimes, plan_marks
 from .memory import judge_memory
-from .planning import HOT_PATHS, plan, without_slow_imports
+from .planning import HOT_PATHS, Plan, plan, without_slow_imports
 from .result import Comparison
 from .screening import Timing, follow_up, screen
 from .shards import Shard
-from .unchanged import not_to_be_timed, reason_for_all, watching
+from .unchanged import Touched, not_to_be_timed, reason_for_all, watching
 
 Findings = Mapping[Series, Finding]
 COLD = (
@@ -142,6 +142,44 @@ def steps(
         yield from _steps(alone, replace(comparison, isolated=why), differing)
 
 
+@dataclass(frozen=True)
+class Called:
+    """What is known of all series once each was called in both versions.
+
+    Attributes
+    ----------
+    findings : of each series.
+    runs : what the dry run measured, of the series that it reached.
+    apart : the series of which each version needs a process of its own.
+    touched : which series run changed code.
+    """
+
+    findings: dict[Series, Finding]
+    runs: Mapping[Series, DryRun]
+    apart: frozenset[Series]
+    touched: Touched
+
+    @property
+    def timeable(self) -> list[Series]:
+        """The series that ran to their end in both versions, and are left to be timed."""
+        return [
+            series
+            for series, run in self.runs.items()
+            if ran_in_both(run)
+            and not self.findings[series].failed
+            and math.isnan(self.findings[series].bound)
+        ]
+
+    @property
+    def countable(self) -> list[Series]:
+        """Those of them whose calls run Python code of the worker's process."""
+        return [s for s in self.timeable if s.suite not in (HOT_PATHS, COMMANDS)]
+
+    def with_findings(self, findings: Findings) -> Called:
+        """The same with newer findings on some series."""
+        return replace(self, findings={**self.findings, **findings})
+
+
 def _steps(
     context: Context, comparison: Comparison, differing: Callable[[], Changes | None] | None
 ) -> Iterator[Comparison]:
@@ -161,6 +199,28 @@ def _steps(
     changes = differing() if differing else None  # anew: the base may have got its own files back
     planned = without_slow_imports(planned, budget, context.warn)
 
+    called = _call(context, planned, changes, budget)
+    budget = given or usual_budget(called.timeable)
+    called, marked = _count(context, called, planned, changes, budget)
+    unknown = (changes.unknown if changes else "") or reason_for_all(called.touched.reasons)
+    if unknown or changes is None:  # else what is run while loading is the same
+        differently = loaded_differently(context, called.runs, planned.shared)
+        called = replace(called, apart=called.apart | differently)
+    comparison = replace(
+        comparison, findings=called.findings, budget=budget, all_timed_because=unknown
+    )
+    yield comparison
+
+    called = called.with_findings(_long_calls(context, called, budget))
+    comparison = replace(comparison, findings=called.findings)
+    if called.timeable:
+        yield from _time(context, comparison, called, marked, planned.registered)
+    else:
+        yield comparison
+
+
+def _call(context: Context, planned: Plan, changes: Changes | None, budget: float) -> Called:
+    """Call every series in both versions; what is wrong, or runs no changed code, ends there."""
     context.progress("dry run")
     longest, allowed = longest_proof(budget, len(planned.findings)), longest_dry_run(budget)
     until = time.monotonic() + allowed
@@ -169,7 +229,6 @@ def _steps(
         runs: Mapping[Series, DryRun] = dry_run(context, planned.series, longest, until=until)
         context.progress("which benchmarks run changed code?")
         touched = wait_for_touched()
-    reasons = touched.reasons
     confirmed = dry_run_alone(context, planned.findings, runs, longest)
     apart = needing_own_processes(context, planned.findings, runs, confirmed, planned.registered)
     runs = {**runs, **confirmed}
@@ -179,52 +238,60 @@ def _steps(
     findings |= {s: replace(findings[s], untimed=findings[s].untimed or NOT_REACHED) for s in late}
     findings |= measure_values(context, planned.findings, runs, time.monotonic() + allowed)
     findings |= no_longer_run(context, findings, longest)
-    findings |= {
-        series: replace(findings[series], untimed=untimed)
-        for series in [*_timeable(findings, runs), *late]
-        if (untimed := not_to_be_timed(reasons.get(series)))
+    called = Called(findings, runs, apart, touched)
+    untimed = {
+        series: replace(findings[series], untimed=why)
+        for series in [*called.timeable, *late]
+        if (why := not_to_be_timed(touched.reasons.get(series)))
         and not needed(context.pair.settings.policy, series)
     }
-    if left := [series for series in late if findings[series].untimed == NOT_REACHED]:
+    called = called.with_findings(untimed)
+    if left := [series for series in late if called.findings[series].untimed == NOT_REACHED]:
         context.warn(
             f"{len(left):,} of {count(len(findings), 'benchmark')} could not be called once within "
             f"{allowed:.0f} s, before anything is timed; a larger --budget allows more time, and "
             "--series names fewer"
         )
-    timeable = _timeable(findings, runs)
-    budget = given or usual_budget(timeable)
-    countable = [s for s in timeable if s.suite not in (HOT_PATHS, COMMANDS)]
-    counted = count_calls(context, runs, set(countable) - apart, budget)
-    influenced = count_alone(context, runs, counted)
-    counted, apart = {**counted, **influenced}, apart | influenced.keys()
-    most = context.pair.settings.bytecodes
-    findings |= {
-        series: with_counts(findings[series], counted.get(series), most) for series in countable
-    }
-    findings |= judge_memory(context, findings)
-    marked: Mapping[Series, MarkedTimes] = {}
-    if changes and not (changes.unknown or context.pair.isolated or context.pair.compiled):
-        plain = {s: runs[s] for s in set(countable) - apart if s.suite not in planned.registered}
-        known, marked = plan_marks(changes, plain, touched.extents, counted, context.pair.sources)
-        findings |= {s: replace(findings[s], changed_functions=one) for s, one in known.items()}
-    unknown = (changes.unknown if changes else "") or reason_for_all(reasons)
-    if unknown or changes is None:  # else what is run while loading is the same
-        apart |= loaded_differently(context, runs, planned.shared)
-    comparison = replace(comparison, findings=findings, budget=budget, all_timed_because=unknown)
-    yield comparison
+    return called
 
-    findings |= _long_calls(context, findings, runs, budget)
-    comparison = replace(comparison, findings=findings)
-    timeable = _timeable(findings, runs)
-    if not timeable:
-        yield comparison
-        return
+
+def _count(
+    context: Context, called: Called, planned: Plan, changes: Changes | None, budget: float
+) -> tuple[Called, Mapping[Series, MarkedTimes]]:
+    """Count what calls execute and what memory they take; mark the functions that changed."""
+    countable, runs = called.countable, called.runs
+    counted = count_calls(context, runs, set(countable) - called.apart, budget)
+    influenced = count_alone(context, runs, counted)
+    counted, apart = {**counted, **influenced}, called.apart | influenced.keys()
+    most = context.pair.settings.bytecodes
+    called = replace(called, apart=apart).with_findings(
+        {s: with_counts(called.findings[s], counted.get(s), most) for s in countable}
+    )
+    called = called.with_findings(judge_memory(context, called.findings))
+    if not changes or changes.unknown or context.pair.isolated or context.pair.compiled:
+        return called, {}
+    plain = {s: runs[s] for s in set(countable) - apart if s.suite not in planned.registered}
+    extents = called.touched.extents
+    known, marked = plan_marks(changes, plain, extents, counted, context.pair.sources)
+    marks = {s: replace(called.findings[s], changed_functions=one) for s, one in known.items()}
+    return called.with_findings(marks), marked
+
+
+def _time(
+    context: Context,
+    comparison: Comparison,
+    called: Called,
+    marked: Mapping[Series, MarkedTimes],
+    registered: Mapping[str, str],
+) -> Iterator[Comparison]:
+    """Screening, follow-up and confirmation: the comparison after each process."""
+    findings, budget = called.findings, comparison.budget
     timing = Timing(
-        {series: findings[series] for series in timeable},
-        runs,
+        {series: findings[series] for series in called.timeable},
+        called.runs,
         budget,
         time.perf_counter() + budget,
-        apart,
+        called.apart,
         shards=context.shards,
         marked=marked,
     )
@@ -234,26 +301,16 @@ def _steps(
             yield replace(comparison, findings={**findings, **timing.findings})
     compiled = {s.suite for s in timing.findings} if context.pair.compiled else set()
     doubtful = compiled - {HOT_PATHS, COMMANDS}
-    for now in confirm_changes(context, timing, doubtful | planned.registered.keys()):
+    for now in confirm_changes(context, timing, doubtful | registered.keys()):
         yield replace(comparison, findings={**findings, **now.findings})
 
 
-def _timeable(findings: Findings, runs: Mapping[Series, DryRun]) -> list[Series]:
-    """The series that ran to their end in both versions, and are left to be timed."""
-    return [
-        series
-        for series, run in runs.items()
-        if ran_in_both(run) and not findings[series].failed and math.isnan(findings[series].bound)
-    ]
-
-
-def _long_calls(
-    context: Context, findings: Findings, runs: Mapping[Series, DryRun], budget: float
-) -> dict[Series, Finding]:
+def _long_calls(context: Context, called: Called, budget: float) -> dict[Series, Finding]:
     """Findings on the series whose calls are too long for the budget, or are timed coarsely.
 
     So are those of which only the first call counts: each process has one of each version.
     """
+    findings, runs, timeable = called.findings, called.runs, called.timeable
     aborted = [
         series
         for series, run in runs.items()
@@ -262,7 +319,6 @@ def _long_calls(
         and math.isnan(findings[series].bound)
         and findings[series].judgement.verdict in (Verdict.NEW, Verdict.UNDECIDED)
     ]
-    timeable = _timeable(findings, runs)
     longest = longest_series(budget, len(timeable) + len(aborted))
     seconds = {s: SCREENING.calls_least * runs[s].total_seconds for s in timeable}
     cold = [s for s in timeable if any(took.cold for took in runs[s].took.values())]
