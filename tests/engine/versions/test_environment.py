@@ -197,6 +197,16 @@ def test_uv_is_preferred_and_our_pip_helps_where_there_is_none(
     assert installed[-1][-4:] == ["--python", "x", "--", "a"]
 
 
+def test_the_lock_of_uv_does_not_stay_among_the_packages(
+    installed: list[list[str]], tmp_path: Path
+) -> None:
+    for name in (".lock", "a.py"):
+        (tmp_path / name).touch()
+    install(sys.executable, ["--no-deps", "--target", str(tmp_path)], ["a"], "a")
+    assert installed
+    assert [file.name for file in tmp_path.iterdir()] == ["a.py"]
+
+
 def test_without_uv_and_pip_a_sentence_names_what_is_missing(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

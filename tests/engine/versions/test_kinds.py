@@ -105,7 +105,11 @@ def test_tests_inside_the_package_are_those_of_the_working_tree(made: Made, mark
 
 
 @pytest.mark.usefixtures("by_hand")
-def test_a_release_of_another_package_is_installed_beside_the_project(made: Made) -> None:
+def test_a_release_of_another_package_is_installed_beside_the_project(
+    made: Made, market: Any
+) -> None:
+    for version in ("1.0", "2.0"):
+        market.wheel("cart", version, {"cart.py": version, ".cart": ""})
     made_of = made("cart==1.0", "cart==2.0")
     assert held(made_of) == {"base": ["cart.py"], "head": ["cart.py"]}
     assert (made_of.base.name, made_of.head.name) == ("cart 1.0", "cart 2.0")
@@ -182,6 +186,24 @@ def test_what_uses_a_package_that_differs_differs_too(
         "base": ["cart.py", "wagon.py"],
         "head": ["cart.py", "wagon.py"],
     }
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_a_package_that_the_projects_own_files_hide_is_refused(made: Made, market: Any) -> None:
+    market.wheel("sledge", "1.0", {"tests/test_town.py": "", "sledge.py": ""})
+    assert held(made(None, None, packages={"head": ["sledge"]}))["head"]
+    for name in ("town", "village"):
+        market.wheel(name, "3.0", {"town/streets.py": ""})
+        expected = rf"{name} 3.0 would not be used: .* has town/streets.py, .* '{name}==3.0'"
+        with pytest.raises(MlpperfError, match=expected):
+            made(None, None, packages={"base": [f"{name}==3.0"]})
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_two_releases_of_what_runs_the_benchmarks_are_refused(made: Made, market: Any) -> None:
+    market.wheel("pluggy", "0.1", {"pluggy/__init__.py": ""})
+    with pytest.raises(MlpperfError, match="pluggy runs the benchmarks of both versions"):
+        made("pluggy==0.1", None)
 
 
 @pytest.mark.usefixtures("by_hand")

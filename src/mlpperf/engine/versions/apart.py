@@ -18,7 +18,8 @@ from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError
 from .environment import asked, install, installed
-from .layout import PACKAGES, extension_modules, package_of
+from .layout import PACKAGES, extension_modules, import_folders, package_of
+from .release import NO_PACKAGES
 from .version import Version
 
 # What runs the benchmarks of both versions, and is common to them.
@@ -118,6 +119,22 @@ def _install(version: Version, needs: Needs) -> None:
     for name, about_it in _held(version).items():
         if name in HARNESS | own - {release}:
             _remove(about_it, folder)
+        elif name in map(package_of, needs.given):
+            _refuse_hidden(about_it, version)
+
+
+def _refuse_hidden(package: Distribution, version: Version) -> None:
+    """Raise if the project has a module of a package, as its own is imported first."""
+    places = [at for at in import_folders(version.root, version.whole) if at.name != PACKAGES]
+    for file in package.files or ():
+        of_package = file.suffix == ".py" and file.parts[0] not in NO_PACKAGES
+        if of_package and any((at / file).is_file() for at in places):
+            name, number = package.metadata["Name"], package.version
+            raise MlpperfError(
+                f"{name} {number} would not be used: the project has {file}, too, and its own is "
+                f"imported first. A release of the project is a version of its own: compare "
+                f"'{name}=={number}'."
+            )
 
 
 def _held(version: Version) -> Held:

@@ -327,6 +327,8 @@ def install(
     if done.returncode:
         why = plain(_why((done.stderr or done.stdout).decode(errors="replace"))).rstrip(".")
         raise MlpperfError(f"{what} cannot be installed for {python}: {why}.")
+    if "--target" in options:  # uv leaves a lock there, which is of no package
+        Path(options[options.index("--target") + 1], ".lock").unlink(missing_ok=True)
 
 
 def _why(output: str) -> str:

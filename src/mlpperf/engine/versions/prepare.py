@@ -45,6 +45,8 @@ def pair(
     origin = source(folder, into)
     copies = Copies(wanted, origin, into)
     base, head = copies.both()
+    beside = [one.release.name for one in (base, head) if one.release and not one.release.own]
+    check_given(beside)
     suites_from = copies.with_suites(head)
     chosen = _settings(suites_from, base, head)
     check("kind of suite", wanted.kinds, KINDS)

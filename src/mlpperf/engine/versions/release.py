@@ -60,12 +60,11 @@ def with_release(version: Version, revision: str, python: str, into: Path) -> Ve
     listed, number = about.metadata["Name"], about.version  # it is about to be moved
     name = canonicalize_name(listed)
     folders = import_folders(version.root)
-    stems = [entry.name.partition(".")[0] for entry in into.iterdir()]
     of_project = name == canonicalize_name(project_named(version.root))
     own = of_project or any(
         (folder / f"{stem}{end}").exists()
         for folder in folders
-        for stem in set(stems) - NO_PACKAGES
+        for stem in set(map(_stem, into.iterdir())) - NO_PACKAGES
         for end in ("", ".py")
     )
     needed = tuple(_requirements(about, version.root, revision, python))
