@@ -299,18 +299,28 @@ def test_what_is_gone_can_be_accepted_and_nothing_else(there: str, accepted: str
         return Finding(Series(path, case, function, "pytest"), Judgement(verdict))
 
     gone = [one(f"test_a.py::test_1[{number}]", Verdict.GONE) for number in range(2)]
-    findings = {f.series: f for f in [*gone, one(there, Verdict.SKIPPED)]}
+    findings = {f.series: f for f in [*gone, one(there, Verdict.UNCHANGED)]}
     (hint,) = render.advice(replace(comparison(), findings=findings))
     assert hint == f"If this was intended, add {accepted}"
 
 
 def test_what_fails_in_both_versions_can_be_accepted_if_that_is_what_is_missing() -> None:
-    failing = Series("b.Walks", "", "time_it", "asv")
     why = Judgement(Verdict.NOT_TIMED, because="it fails in both versions (no)")
-    left = replace(comparison(), findings={failing: Finding(failing, why)})
-    assert left.exit_code == 2
-    assert render.advice(left) == ["If they need not be judged, add --accept b.Walks."]
-    enough = replace(left, findings={**comparison().findings, **left.findings}, unjudged_most=0.5)
+    good = Series("c.Runs", "", "time_it", "asv")
+    for failing, accepted in (
+        (Series("b.Walks", "", "time_it", "asv"), "b.Walks"),
+        (Series("commands", "", "walk far", "commands"), "'walk far'"),
+    ):
+        alone = replace(comparison(), findings={failing: Finding(failing, why)})
+        assert render.advice(alone) == []  # nothing would be judged
+        left = replace(
+            alone, findings={**alone.findings, good: Finding(good, Judgement(Verdict.UNCHANGED))}
+        )
+        assert left.exit_code == 2
+        (hint,) = (one for one in render.advice(left) if "--accept" in one)
+        assert hint == f"If they need not be judged, add --accept {accepted}."
+        assert replace(left, accepted=[accepted.strip("'")]).exit_code == 0
+    enough = replace(left, unjudged_most=0.5)
     assert not any("--accept" in sentence for sentence in render.advice(enough))
 
 
@@ -321,6 +331,7 @@ def test_what_has_another_name_in_each_process_cannot_be_accepted_by_name() -> N
     findings = {one: Finding(one, Judgement(Verdict.GONE)) for one in (gone, other)}
     why = f"it cannot be timed ({NOT_LOADED})"
     findings[here] = Finding(here, Judgement(Verdict.NOT_TIMED, because=why))
+    findings |= comparison().findings
     (hint,) = render.advice(replace(comparison(), findings=findings))
     assert hint == "If this was intended, add --accept test_a.py::test_1."
 

@@ -90,7 +90,7 @@ def accepting(left: Collection[Finding], every: Iterable[Finding]) -> str:
     others = [finding.series.name for finding in every if finding not in left]
 
     def shortest(one: Series) -> str:
-        names = (one.path, one.function, one.name)
+        names = [n for n in (one.path, one.function) if n in one.name]
         return next((n for n in names if not any(n in name for name in others)), one.name)
 
     names = dict.fromkeys(shortest(finding.series) for finding in left)

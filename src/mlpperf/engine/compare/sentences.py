@@ -259,7 +259,8 @@ def advice(result: Comparison) -> list[str]:
     failing = [] if own or missing or result.exit_code < 2 else by_section.get(NOT_TIMED, [])
     failing = [f for f in failing if f.series.function not in random]
     gone = [f for f in by_section.get(GONE, []) if f.series.function not in random]
-    if gone or failing:
+    judged = result.skipped or any(f.affected and f.decided for f in every)  # else useless
+    if judged and (gone or failing):
         why = "they need not be judged" if failing else "this was intended"
         sentences.append(f"If {why}, add {accepting([*gone, *failing], every)}.")
     if result.busy > BUSY and result.timed:
