@@ -321,6 +321,8 @@ def test_what_counts_show_is_noted_and_recorded() -> None:
         "Largest rise without a slowdown: tests/test_a.py::1, +1.8 % bytecodes, "
         "all in f (a.py:3)." in sentences
     )
+    undecided = replace(comparison, findings={ONE: timed(0.5, 3.0, work(SMALL, MORE))})
+    assert not any("without a slowdown" in sentence for sentence in notes(undecided))
     written = [one["work"] for one in record(comparison)["series"]]
     assert [one["same"] for one in written] == [True, False, False]
     assert written[2]["not_counted"] == "it runs threads"

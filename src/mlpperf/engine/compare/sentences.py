@@ -363,7 +363,7 @@ def _counted(timed: Sequence[Finding]) -> list[str]:
         f"Counted the bytecodes of a call in {len(works):,} of {count(len(timed), 'benchmark')}: "
         f"more in {more:,}, fewer in {fewer:,}, the same in {same:,}."
     )
-    rising = [f for f in timed if f.work and f.work.ratio > 1 and not f.slower]
+    rising = [f for f in timed if f.work and f.work.ratio > 1 and f.decided and not f.slower]
     if not rising:
         return [sentence]
     most = max(rising, key=lambda f: f.work.ratio if f.work else 0.0)
