@@ -1,10 +1,12 @@
 """What tests of several folders of the engine share."""
 
+import contextlib
 import hashlib
 import json
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -13,17 +15,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import Distribution
 from pathlib import Path
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
-from mlpperf.engine.pool import pool
+from mlpperf.devices import Setting
+from mlpperf.engine.pool import process
+from mlpperf.engine.pool.process import GUARD
 from mlpperf.engine.pool.process import START as START_WORKER
-from mlpperf.engine.pool.process import DependentError, WorkerError
 from mlpperf.engine.versions import apart, environment, release
-from mlpperf.engine.worker.protocol import COMMANDS, HOTPATH, Message, Refusal, Task
-from mlpperf.engine.worker.wire import from_json, to_json
+from mlpperf.engine.worker.lines import PAGE
 from mlpperf.errors import MlpperfError
 
 PYPROJECT = """[project]
@@ -167,148 +170,161 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # --- workers that are forked from a process in which pytest and asv's runner are imported ---
 
-# Each line of input names a folder with a task; its worker leaves answers and errors there.
+# Each line of input asks for a worker: its environment, its folder, and with it its streams, where
+# to tell how it ends, its lifeline and its page. It has a guard, which is the real one; only that
+# it does not become another Python, but goes on as this one.
 SERVER = (
     START_WORKER.replace(
         "main()\n",
-        """
-import gc, json, os, signal, tempfile
+        f"""
+import contextlib, gc, json, os, runpy, signal, socket, tempfile, traceback
 from _pytest.config import get_config
-from mlpperf_worker import asv_suite, loading, main as commands, pytest_suite
-# What loading leaves in other modules has tests of its own, and takes longer than all the rest.
-loading.registered_with, commands.shared_state = (lambda own: ""), dict
+from mlpperf_worker import asv_suite, dry_run, loading, main as commands, pytest_suite
+dry_run.WATCHED_CALLS = 100  # of a thousand; no suite here runs anything that rarely
 if not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
     get_config().pluginmanager.load_setuptools_entrypoints("pytest11")
+GUARD, PAGE = {GUARD!r}, {PAGE!r}
 """,
     )
     + """
-gc.freeze()
-for line in sys.stdin:
-    order = json.loads(line)
-    child = os.fork()
-    if not child:
-        os.setsid()
-        os.environ.clear()
-        os.environ.update(order["environment"])
-        os.chdir(order["current"])
-        tempfile.tempdir = None  # its own, as in a new Python
-        for number, name in enumerate(("task", "answers", "errors")):
-            file = os.open(os.path.join(order["folder"], name), os.O_RDWR | os.O_CREAT)
-            os.dup2(file, number)
-        sys.stdin = open(0)
-        main()
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
+guard = runpy.run_path(GUARD)["main"].__globals__  # alive with its function
+
+def work(order, page):
+    for fd in {*map(int, os.listdir("/dev/fd"))} - {0, 1, 2, page}:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    signal.set_wakeup_fd(-1)
+    for number, handler in ((signal.SIGCHLD, signal.SIG_DFL), (signal.SIGPIPE, signal.SIG_IGN)):
+        signal.signal(number, handler)
+    sys.stdin, tempfile.tempdir = open(0), None  # its own, as in a new Python
+    if not order["registers"]:
+        loading.registered_with, commands.shared_state = (lambda own: ""), dict
     try:
-        os.killpg(child, signal.SIGKILL)
-    except OSError:
-        pass
-    print(status, flush=True)
+        main()
+    except SystemExit as reason:
+        print(reason.code, file=sys.stderr, flush=True)
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)
+
+def watch(order, streams, told, lifeline, page):
+    os.setsid()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(order["environment"], **{PAGE: str(page)})
+    os.chdir(order["current"])
+
+    def end(status):
+        os.write(told, b"%d" % os.waitstatus_to_exitcode(status))
+        os._exit(0)
+
+    def become(command, memory, ours):
+        guard["os"].execvp = lambda *_: work(order, page)
+        real(command, memory, ours)
+
+    real, guard["_become"], guard["_end_as"] = guard["_become"], become, end
+    guard["main"](lifeline, order["memory"], ["python"])
+
+asked = socket.socket(fileno=0)
+gc.freeze()
+while True:
+    line, fds = b"", []
+    while not line.endswith(b"\\n"):
+        read, more, _, _ = socket.recv_fds(asked, 1 << 16, 6)
+        if not read:
+            sys.exit()
+        line, fds = line + read, fds + more
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    if not os.fork():
+        asked.close()
+        watch(json.loads(line), fds[:3], *fds[3:])
+    for fd in fds:
+        os.close(fd)
 """
 )
-PATIENCE = 300.0  # seconds for a task
 
 
-class _Server:
-    """The process that forks, with or without the plugins of pytest that are installed."""
+class _Forked:
+    """What `subprocess.Popen` has: streams, and how the process ends."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
+    def __init__(self, server: socket.socket, lifeline: int, page: int, order: Any) -> None:
+        (theirs, stdin), (stdout, out), (stderr, err), (told, tells) = (os.pipe() for _ in range(4))
+        self.stdin = os.fdopen(stdin, "wb")
+        self.stdout, self.stderr, self._told = (os.fdopen(n, "rb") for n in (stdout, stderr, told))
+        self.returncode: int | None = None
+        given = [theirs, out, err, tells, lifeline, page]
+        socket.send_fds(server, [json.dumps(order).encode() + b"\n"], given)
+        for fd in given[:4]:
+            os.close(fd)
 
-    def run(self, folder: Path, environment: Mapping[str, str], current: Path) -> int:
-        """Have the task in a folder done, and give the status of the worker."""
-        assert self.process.stdin
-        assert self.process.stdout
-        order = {
-            "folder": str(folder),
-            "environment": dict(environment),
-            "current": str(current),
-        }
-        self.process.stdin.write(json.dumps(order).encode() + b"\n")
-        self.process.stdin.flush()
-        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
-            self.process.kill()
-            raise TimeoutError("a forked worker takes too long")
-        return int(self.process.stdout.readline())
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a forked worker", timeout or 0.0)
+            with self._told:
+                self.returncode = int(self._told.read() or 1)
+        return self.returncode
+
+    def kill(self) -> None:
+        raise AssertionError("a guard does not end")
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Callable[[str], _Server]]:
-    """The server for each value of the variable that turns plugins off."""
-    made: list[_Server] = []
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str], socket.socket]]:
+    """What asks the server that forks, for each value of the variable that turns plugins off."""
+    with contextlib.ExitStack() as stack:
 
-    @cache
-    def server(without_plugins: str) -> _Server:
-        variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": without_plugins}
-        made.append(_Server(variables))
-        return made[-1]
+        @cache
+        def server(without_plugins: str) -> socket.socket:
+            ours, theirs = socket.socketpair()
+            variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": without_plugins}
+            command = [sys.executable, "-c", SERVER]
+            with theirs:
+                process = subprocess.Popen(command, stdin=theirs, env=variables)
+            stack.callback(process.wait)
+            return stack.enter_context(ours)
 
-    yield server
-    for one in made:
-        one.process.kill()
-        one.process.communicate()
+        yield server
 
 
 @pytest.fixture
-def forked(
-    servers: Callable[[str], _Server], tmp_path_factory: pytest.TempPathFactory
-) -> type[Iterator[Message]]:
-    """In place of `TaskWorker`: the same answers, all of them at once, without a new Python."""
+def in_forks(
+    servers: Callable[[str], socket.socket],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Workers with a suite are forks of a process in which pytest is there, without a new Python.
 
-    class Forked(Iterator[Message]):
-        def __init__(
-            self,
-            task: Task,
-            python: str = "",
-            patience: float = 0.0,
-            environment: Mapping[str, str] = os.environ,
-            home: Path | None = None,
-        ) -> None:
-            self.patience = self.until = patience  # nobody waits for what is there
-            folder = tmp_path_factory.mktemp("task")
-            (folder / "task").write_text(json.dumps(to_json(task)) + "\n")
-            server = servers(environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD", ""))
-            self._status = server.run(folder, environment, home or Path.cwd())
-            self._errors = (folder / "errors").read_text(errors="replace")
-            lines = map(json.loads, filter(None, (folder / "answers").read_bytes().split(b"\n")))
-            self._answers = iter([one for one in lines if "message" in one])
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def __next__(self) -> Message:
-            if self._status:
-                raise WorkerError(f"A process ended early with {self._status}: {self._errors}")
-            message: Message = from_json(next(self._answers))
-            if isinstance(message, Refusal):
-                raise (DependentError if message.of_copies else MlpperfError)(message.why)
-            return message
-
-    return Forked
-
-
-@pytest.fixture
-def in_forks(forked: type[Iterator[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes with a suite are forks in which pytest is there, unless they answer requests.
-
-    Of an interpreter and pytest that start, which take more than all the rest, other tests know.
+    Of an interpreter and pytest that start, which take more than all the rest, other tests know;
+    and of what loading leaves in other modules those that use `registers`, too.
     """
-    real = pool.TaskWorker
+    registers = "registers" in request.fixturenames
 
-    def worker(task: Task, *given: Any, **where: Any) -> Any:
-        alone = task.kind == "on_request" or task.suite in (HOTPATH, COMMANDS)
-        return (real if alone else forked)(task, *given, **where)
+    def start(arguments: list[str], environment: Mapping[str, str], **options: Any) -> Any:
+        setting = Setting.current()
+        *_, lifeline, memory, python, _, code = arguments
+        if (python, code) != (sys.executable, START_WORKER):
+            return setting.start(arguments, environment, **options)
+        order = {
+            "environment": {**environment, **setting.environment()},
+            "current": str(options["cwd"] or Path.cwd()),
+            "memory": int(memory),
+            "registers": registers,
+        }
+        server = servers(environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD", ""))
+        return _Forked(server, int(lifeline), int(environment[PAGE]), order)
 
-    monkeypatch.setattr(pool, "TaskWorker", worker)
+    forking = SimpleNamespace(current=lambda: SimpleNamespace(start=start))
+    monkeypatch.setattr(process, "Setting", forking)
+
+
+@pytest.fixture
+def registers() -> None:
+    """Also in forks it is seen what loading leaves in other modules."""
 
 
 # --- small extension modules: what they do when they are loaded once, and once more ---

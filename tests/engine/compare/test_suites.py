@@ -127,6 +127,7 @@ def words(record: dict[str, Any]) -> dict[str, str]:
     return {**said, **dict.fromkeys(skipped, "skipped: runs no changed code")}
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_a_file_that_git_ignores_is_named_where_a_benchmark_fails_without_it(town: Any) -> None:
     town.write(".gitignore", "maps/")
     town.write("maps/town.txt", "streets")
@@ -239,6 +240,7 @@ def test_a_change_that_no_benchmark_runs_is_no_regression(town: Any) -> None:
     assert "no benchmark runs changed code" in shown
 
 
+@pytest.mark.usefixtures("in_forks", "registers")
 def test_what_cannot_be_followed_is_all_timed_and_told(town: Any) -> None:
     town.replace(
         "src/town/streets.py",
@@ -268,6 +270,7 @@ def register(function):
 """
 
 
+@pytest.mark.usefixtures("in_forks", "registers")
 def test_versions_that_meet_in_a_register_have_a_process_each(town: Any) -> None:
     town.write("src/town/register.py", REGISTERED)
     text = STREETS.replace("import town\n", "import town\nfrom town.register import register\n")
@@ -312,6 +315,7 @@ class Town:
 """
 
 
+@pytest.mark.usefixtures("in_forks")
 @pytest.mark.parametrize("how", [(), ("--isolate",)])
 def test_what_only_later_calls_of_a_sample_run_is_timed(how: tuple[str, ...], town: Any) -> None:
     town.write("perf/benchmarks/walks.py", KEPT)
@@ -324,6 +328,7 @@ def test_what_only_later_calls_of_a_sample_run_is_timed(how: tuple[str, ...], to
     assert words(record) == {"time_find": "slower"}
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_two_processes_alternate_if_asked(town: Any) -> None:
     """And the settings of the project narrow what is compared."""
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")

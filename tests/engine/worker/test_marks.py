@@ -1,7 +1,6 @@
 """The time within changed functions, whatever they are; and that the marks leave nothing behind."""
 
 import gc
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -227,8 +226,8 @@ def walks(tmp_path: Path) -> Task:
     return Task("", "asv", ["speed"], sides)
 
 
-def answers(worker: Callable[..., Iterator[Any]], task: Task, **more: Any) -> list[Any]:
-    with worker(replace(task, **more)) as process:  # type: ignore[attr-defined]
+def answers(task: Task, **more: Any) -> list[Any]:
+    with TaskWorker(replace(task, **more)) as process:
         return list(process)
 
 
@@ -239,15 +238,14 @@ SERIES: list[Names] = [
 ]
 
 
-def test_the_worker_follows_and_times_what_only_calls_run(
-    walks: Task, forked: type[TaskWorker]
-) -> None:
+@pytest.mark.usefixtures("in_forks")
+def test_the_worker_follows_and_times_what_only_calls_run(walks: Task) -> None:
     lines = {side: {"town/streets.py": [(2, 6)]} for side in walks.sides}
     effect = {"lines": lines, "tops": {}, "unsure": {}, "data": False, "named": False}
     changed = {"town/streets.py": effect}
     followed = [
         answer
-        for answer in answers(forked, walks, kind="touch", series=SERIES, changed=changed)
+        for answer in answers(walks, kind="touch", series=SERIES, changed=changed)
         if isinstance(answer, Extents)
     ]
     assert [answer.series for answer in followed] == SERIES[:1]
@@ -260,7 +258,7 @@ def test_the_worker_follows_and_times_what_only_calls_run(
     sessions = [Session(SERIES[0], 0.01, marks=m) for m in (entries, wrong, {})]
     timed = {
         (bool(one.marked), bool(one.not_marked)): one
-        for one in answers(forked, walks, kind="time", sessions=sessions)
+        for one in answers(walks, kind="time", sessions=sessions)
         if isinstance(one, Samples)
     }
     assert timed.keys() == {(True, False), (False, True), (False, False)}

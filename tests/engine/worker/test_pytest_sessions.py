@@ -1,7 +1,6 @@
 """What a session of pytest collects in odd projects, and what it says of the rest."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,8 @@ TWO = FIXTURE + FIXTURE.replace("test_it", "test_two")
 WRAPS = "import pytest\n\n@pytest.fixture\ndef timed(benchmark):\n    return benchmark\n"
 
 
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch: pytest.MonkeyPatch, forked: type[TaskWorker]) -> None:
-    """In forks, with the plugins that are installed."""
-    monkeypatch.setattr(sys.modules[__name__], "TaskWorker", forked)
+# With the plugins that are installed.
+pytestmark = pytest.mark.usefixtures("in_forks")
 
 
 def asked(root: Path, kind: str, files: dict[str, str], **task: Any) -> list[Any]:

@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from mlpperf.engine.pool.process import TaskWorker
 from mlpperf.engine.worker import sampling
 from mlpperf.engine.worker.frames import Frame
 from mlpperf.engine.worker.protocol import Sampled, Session, Side, Task
@@ -133,9 +133,8 @@ def test_broken(benchmark):
 """
 
 
-def test_a_worker_answers_for_each_version_of_a_series_that_runs(
-    tmp_path: Path, forked: Any
-) -> None:
+@pytest.mark.usefixtures("in_forks")
+def test_a_worker_answers_for_each_version_of_a_series_that_runs(tmp_path: Path) -> None:
     sides = {}
     for name in ("base", "head"):
         (tmp_path / name).mkdir()
@@ -143,7 +142,8 @@ def test_a_worker_answers_for_each_version_of_a_series_that_runs(
         sides[name] = Side(str(tmp_path / name), [], [str(tmp_path / name)])
     sessions = [Session(("test_it.py", "", f"test_{name}"), 0.1) for name in ("broken", "walk")]
     task = Task("sample", "pytest", ["test_it.py"], sides, sessions=sessions)
-    base, head = forked(task)
+    with TaskWorker(task) as worker:
+        base, head = worker
     assert {base.side, head.side} == {"base", "head"}
     for answer in (base, head):
         assert isinstance(answer, Sampled)
@@ -153,7 +153,8 @@ def test_a_worker_answers_for_each_version_of_a_series_that_runs(
         assert answer.frames[0].function == "walk"
 
 
-def test_what_runs_in_another_process_is_not_sampled(tmp_path: Path, forked: Any) -> None:
+@pytest.mark.usefixtures("in_forks")
+def test_what_runs_in_another_process_is_not_sampled(tmp_path: Path) -> None:
     (tmp_path / "head" / "speed").mkdir(parents=True)
     (tmp_path / "head" / "speed" / "__init__.py").write_text(
         "def timeraw_start(): return 'import json'\ndef time_sum(): sum(range(5000))\n"
@@ -161,4 +162,5 @@ def test_what_runs_in_another_process_is_not_sampled(tmp_path: Path, forked: Any
     side = Side(str(tmp_path / "head"), [], [str(tmp_path / "head")])
     sessions = [Session(("", "", name), 0.1) for name in ("timeraw_start", "time_sum")]
     task = Task("sample", "asv", ["speed"], {"head": side}, sessions=sessions)
-    assert [answer.series[2] for answer in forked(task)] == ["time_sum"]
+    with TaskWorker(task) as worker:
+        assert [answer.series[2] for answer in worker] == ["time_sum"]

@@ -1,7 +1,6 @@
 """Which series run anything that differs, in whatever way they come to it; and what hides that."""
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,13 +78,11 @@ WITHOUT = [word for part in PARTS.split() for word in ("-p", f"no:{part}")]
 
 
 @pytest.fixture(autouse=True)
-def quickly(
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, forked: type[TaskWorker]
-) -> None:
+def quickly(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Without plugins and in forks; but once with plugins, and in a process of its own."""
     if request.node.name != "test_only_what_runs_it_is_touched":
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        monkeypatch.setattr(sys.modules[__name__], "TaskWorker", forked)
+        request.getfixturevalue("in_forks")
 
 
 def touched(
