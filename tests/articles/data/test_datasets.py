@@ -64,6 +64,16 @@ def test_digits() -> None:
     assert fingerprint(digits) == "d6689b4f7485993e"
 
 
+def test_digits_are_read_without_importing_what_reads_them_unless_they_lie_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as missing:
+        missing.setitem(sys.modules, "sklearn.datasets", None)
+        read = fingerprint(data.digits())
+    monkeypatch.setattr(data, "DIGITS", "elsewhere.csv.gz")
+    assert fingerprint(data.digits()) == read
+
+
 def test_synthetic_is_the_same_everywhere() -> None:
     assert fingerprint(data.synthetic(1000)) == "1dd48d90dc9787ca"
     assert fingerprint(data.synthetic(1000, seed=1)) != fingerprint(data.synthetic(1000))

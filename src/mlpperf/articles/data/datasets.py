@@ -6,6 +6,8 @@ Every set is a `Dataset`: one sample per row, one byte per pixel, as the images 
 
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +18,7 @@ from .mnist_files import mnist_arrays
 
 NAMES = ("mnist", "digits", "synthetic:N")  # what `load` takes
 CLASSES = 10  # of every set: the digits 0 to 9
+DIGITS = "datasets/data/digits.csv.gz"  # in scikit-learn's folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +126,15 @@ def digits() -> Dataset:
     ----------
     E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI repository.
     """
-    from sklearn.datasets import load_digits
+    found = find_spec("sklearn")
+    file = Path(found.origin).parent / DIGITS if found and found.origin else None
+    if file and file.is_file():  # read in 0.05 s; to import what reads it takes two seconds
+        table = np.loadtxt(file, delimiter=",")
+        images, labels = table[:, :-1], table[:, -1]
+    else:
+        from sklearn.datasets import load_digits
 
-    images, labels = load_digits(return_X_y=True)
+        images, labels = load_digits(return_X_y=True)
     # NumPy promises that a bit generator's raw stream never changes; `permutation` may.
     order = np.argsort(np.random.PCG64(0).random_raw(len(labels)), kind="stable")
     x, y = images[order].astype(np.uint8), labels[order].astype(np.uint8)
