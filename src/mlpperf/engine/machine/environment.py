@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from ...devices import PATIENCE
 from ..worker import environment as worker
@@ -43,29 +45,25 @@ def environment(python: str = sys.executable, folders: tuple[str, ...] = ()) -> 
     here = describe()
     if python == sys.executable and not folders:
         return Environment(here, worker.versions())
-    try:
-        answer = _answer([python, worker.__file__, *folders])
-    except (OSError, subprocess.SubprocessError, ValueError):
-        answer = dict.fromkeys(("python", "numpy", "blas", "simd"), worker.UNKNOWN)
-    versions = answer.pop("versions", {})
+    answer = msgspec.structs.asdict(_answer([python, worker.__file__, *folders]))
+    versions = answer.pop("versions")
     return Environment(replace(here, **answer), versions)
 
 
-def _answer(command: Sequence[str]) -> dict[str, Any]:
-    """The line of JSON that the script prints, possibly among output of imported packages.
+class _Software(msgspec.Struct):
+    python: str
+    numpy: str
+    blas: str
+    simd: str
+    versions: dict[str, str]
 
-    Raises `OSError`, `subprocess.SubprocessError` or `ValueError` if there is no such line.
-    """
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", timeout=PATIENCE
-    )
-    for line in done.stdout.splitlines():
-        try:
-            answer = json.loads(line)
-            texts = {name: answer[name] for name in ("python", "numpy", "blas", "simd")}
-            versions = answer["versions"]
-            if all(isinstance(text, str) for text in (*texts.values(), *versions.values())):
-                return {**texts, "versions": versions}
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            continue
-    raise ValueError("it did not answer")
+
+def _answer(command: Sequence[str]) -> _Software:
+    """The line of JSON that the script prints, possibly among output of imported packages."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE)
+        for line in done.stdout.splitlines():
+            with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
+                return msgspec.json.decode(line, type=_Software)
+    unknown = worker.UNKNOWN
+    return _Software(unknown, unknown, unknown, unknown, {})

@@ -1,7 +1,8 @@
-"""The machine, the resolution of its clock, and the load by other processes."""
+"""The machine, the resolution of its clock, its memory, and the load by other processes."""
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import psutil
 
-from ...devices import available_threads
+from ...devices import Setting, available_threads
 from ..worker.environment import NONE, UNKNOWN, software
 
 BUSY = 0.10  # share of the machine that others may take before it is reported
+MEMORY_SHARE = 0.85  # of the machine's memory, which a process may take
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,21 @@ def clock_resolution() -> float:
             now = time.perf_counter_ns()
         steps.append(now - start)
     return min(steps) * 1e-9
+
+
+def memory_most() -> int:
+    """Bytes of data that a process may have, so that it fails before the machine has none left.
+
+    Addresses alone are not counted, of which libraries reserve many. 0, as many as it likes, where
+    a GPU is used: what is mapped from there would be counted.
+    """
+    if Setting.current().device != "cpu":
+        return 0
+    known = [psutil.virtual_memory().total]
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):  # of this container, version 2 or 1
+        with contextlib.suppress(OSError, ValueError):  # "max"
+            known.append(int(Path("/sys/fs/cgroup", file).read_text()))
+    return int(MEMORY_SHARE * min(known))
 
 
 class Bystanders:

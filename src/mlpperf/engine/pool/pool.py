@@ -74,8 +74,7 @@ class Pool:
         inventories = {}
         with contextlib.ExitStack() as stack:
             workers = {
-                side: stack.enter_context(self._started("discover", [side], suite, {}))
-                for side in sides
+                side: stack.enter_context(self.start("discover", [side], suite)) for side in sides
             }
             for side, worker in workers.items():
                 broken = "loading its suite ends the process"
@@ -98,7 +97,7 @@ class Pool:
         Raises `DependentError` if they cannot share a process.
         """
         sides = self.shuffled(["base", "head"])
-        with self._watched(sides, suite), self._started("discover", sides, suite, {}) as worker:
+        with self._watched(sides, suite), self.start("discover", sides, suite) as worker:
             for answer in worker:
                 expected = alone[answer.side]
                 lost = answer.broken.keys() - expected.broken.keys()
@@ -118,16 +117,12 @@ class Pool:
         """
         answers: list[Any] = []
         try:
-            with self._watched(sides, suite), self._started(kind, sides, suite, task) as worker:
+            with self._watched(sides, suite), self.start(kind, sides, suite, **task) as worker:
                 worker.until = until
                 answers.extend(worker)
         except WorkerError as lost:
             return answers, lost
         return answers, None
-
-    def start(self, kind: str, sides: Sequence[str], suite: str, **task: Any) -> TaskWorker:
-        """A process that works while others do; its reader waits for it."""
-        return self._started(kind, sides, suite, task)
 
     def time(
         self,
@@ -155,7 +150,7 @@ class Pool:
             # A hot path may be compiled at its first call in a process.
             most = longest if suite else COMPILING + longest
             task = {"sessions": list(sessions), "longest": most}
-            with self._watched(sides, suite), self._started("time", sides, suite, task) as worker:
+            with self._watched(sides, suite), self.start("time", sides, suite, **task) as worker:
                 worker.patience += expected
                 yield from worker
             return
@@ -163,7 +158,7 @@ class Pool:
         random, once_only = Random(self._seed()), {"once": True} if once else {}
         with self._watched(sides), contextlib.ExitStack() as stack:
             workers = {
-                side: stack.enter_context(self._started("on_request", [side], suite, once_only))
+                side: stack.enter_context(self.start("on_request", [side], suite, **once_only))
                 for side in sides
             }
             for worker in workers.values():
@@ -201,9 +196,8 @@ class Pool:
         versions = self._versions.values()
         return any(extension_modules(version.whole / PACKAGES) for version in versions)
 
-    def _started(
-        self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
-    ) -> TaskWorker:
+    def start(self, kind: str, sides: Sequence[str], suite: str, **task: Any) -> TaskWorker:
+        """A process that works on a task while others do; its reader waits for it."""
         runtime = self._runtime(suite)
         side = _environment_of(sides[0])
         packages, python = runtime.packages.get(side, ()), runtime.python_of(side)

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from ...devices import PATIENCE, Setting
 from ...errors import MlpperfError, missing
-from ..machine.memory import memory_most
+from ..machine.machine import memory_most
 from ..versions.scratch import remove_all
 from ..words import plain
 from ..worker.lines import PAGE, SIDE, SIZE, Line
