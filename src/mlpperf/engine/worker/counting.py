@@ -45,7 +45,7 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
         return Counts(not_counted=str(reason))
     except Exception as reason:  # such as a recursion that is too deep with a tracer
         return Counts(not_counted=f"it raised {type(reason).__name__} when it was counted")
-    place = FunctionNames(root, whole or root)
+    place = FunctionNames(root, whole)
     executed = _by_function(first, place)
     if any(f"_thread.{name}" in c_calls for name in THREADS):
         return Counts(not_counted=THREADED)
@@ -236,7 +236,8 @@ def undisturbed() -> Iterator[None]:
 class FunctionNames:
     """How functions of the project are named: `file:line:name`; all others have no name."""
 
-    def __init__(self, root: str, whole: str) -> None:
+    def __init__(self, root: str, whole: str = "") -> None:
+        whole = whole or root
         self._root, self._below = os.path.realpath(root), os.path.realpath(whole) + os.sep
         self._files: dict[str, str] = {}
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from .counting import ELSEWHERE, THREADED, FunctionNames, NotCountableError, profiled
 from .counts import Extent
+from .execution import Place
 from .runner import Runner
 from .tracing import RESUMED
 from .watching import COMPILERS, INTERPRETERS, THREADS
@@ -27,7 +28,6 @@ PLAIN = (str, bytes, int, float, complex, type(None))
 CONTAINERS = (list, tuple, dict, set, frozenset, bytearray)
 # Functions of C after which it is unknown what belongs to the call.
 HIDING = {**dict.fromkeys(THREADS, THREADED), "greenlet.switch": "it switches greenlets"}
-Place = tuple[str, int, str]  # file, line and name of a function
 
 
 def extent_of(

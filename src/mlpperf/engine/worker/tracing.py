@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from .clocks import time
+from .counting import FunctionNames
 from .runner import Call, Runner
 
 RESUMED = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR  # these are entered more than once
@@ -26,14 +27,12 @@ def calls_of(runner: Runner, root: str) -> dict[str, int]:
     and lambdas.
     """
     counts: dict[str, int] = {}
-    below = root + os.sep
+    names = FunctionNames(root)
 
     def seen(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
         plain = not code.co_flags & RESUMED and not code.co_name.startswith("<")
-        if event == "call" and plain and code.co_filename.startswith(below):
-            where = code.co_filename[len(below) :].replace(os.sep, "/")
-            name = f"{where}:{code.co_firstlineno}:{code.co_name}"
+        if event == "call" and plain and (name := names(code)):
             counts[name] = counts.get(name, 0) + 1
 
     def through(call: Call) -> None:
@@ -54,18 +53,14 @@ class Beginnings:
     """
 
     def __init__(self, whole: str) -> None:
-        self._below = whole + os.sep
+        self._names = FunctionNames(whole)
         self._codes: dict[int, Any] = {}  # to compare code objects would compare their contents
 
     @property
     def places(self) -> set[str]:
         """The places so far, as `file:line` with the file's path below the version's folder."""
-        codes = self._codes.values()
-        own = (code for code in codes if code.co_filename.startswith(self._below))
-        return {
-            f"{code.co_filename[len(self._below) :].replace(os.sep, '/')}:{code.co_firstlineno}"
-            for code in own
-        }
+        names = filter(None, map(self._names, self._codes.values()))
+        return {name.rpartition(":")[0] for name in names}
 
     def _look(self, frame: FrameType, event: str, _: Any) -> None:
         if event == "call":
