@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from .known_names import MAKING, PLAIN_BASES
-from .sources import UNREADABLE, Outline, Part, outlined
+from .sources import BY_BASES, IGNORED, UNREADABLE, Outline, Part, outlined
 from .trees import Trees
 
 MOST_READ = 40_000_000  # bytes of both versions: half a minute or more
@@ -64,7 +64,7 @@ class Definitions:
     def is_ignored(self, part: Part, outline: Outline) -> bool:
         """Whether a part is an annotation that nothing reads to make the class around it."""
         around = outline.around(part) if part.kind == "annotation" and not part.opaque else None
-        if not (around and around.bare):
+        if not around or around.types not in (IGNORED, BY_BASES):
             return False
         return not around.opaque or (bool(around.bases) and around.name in self._plain[1])
 
@@ -103,7 +103,7 @@ class Definitions:
                 known |= {imported.get(b, b if b in defined else "?") for b in part.bases}
                 if part.opaque and not part.bases:
                     others.add(part.name)
-                if not part.bare:
+                if part.types not in (IGNORED, BY_BASES):
                     reading.add(part.name)
         return _closed(needs, others), _closed(needs, others | reading)
 

@@ -37,7 +37,8 @@ from .syntax import (
 
 Key = tuple[str, str, int]
 
-IGNORED, LISTED, READ = "ignored", "listed", "read"  # annotations of a class, by its makers
+# What makes a class does with its annotations; or whatever its bases do.
+IGNORED, LISTED, READ, BY_BASES = "ignored", "listed", "read", "by bases"
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # raised by parsing
 
@@ -62,7 +63,7 @@ class Part:
     reads : whether to define the function or class depends on what was run before.
     module : the module of an import, with a dot for every folder up.
     bases : of a class, those that alone make it `opaque`, as the module calls them.
-    bare : whether nothing that makes the class needs its annotations, unless one of `bases` does.
+    types : what is done with its annotations to make the class.
     """
 
     kind: str
@@ -77,7 +78,7 @@ class Part:
     reads: bool = False
     module: str = ""
     bases: frozenset[str] = frozenset()
-    bare: bool = False
+    types: str = READ
 
 
 @dataclass(frozen=True)
@@ -135,18 +136,18 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
     handed = _handed_on(tree)
     left = [(node, "", READ) for node in tree.body[::-1]]
     while left:
-        node, within, types_are = left.pop()
+        node, within, use = left.pop()
         if isinstance(node, Function):
             parts.append(_function(node, within, trusted))
         elif isinstance(node, ast.ClassDef):
             parts.append(_class(node, within, trusted, handed))
-            inside, types_are = f"{within}{node.name}.", _use_of_types(node, handed)
-            left += [(below, inside, types_are) for below in node.body[::-1]]
+            inside, use = f"{within}{node.name}.", parts[-1].types
+            left += [(below, inside, use) for below in node.body[::-1]]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             parts += _imports_of(node, within)
         elif not (is_text(node) or is_never_run(node)):
             functions = functions_in(node)
-            parts += _statement(node, within, types_are, trusted, functions)
+            parts += _statement(node, within, use, trusted, functions)
             nodes += [node] * (len(parts) - len(nodes))
             parts += [_function(one, within, trusted) for one in functions]
             nodes += functions
@@ -204,8 +205,7 @@ def _class(
         opaque=opaque,
         reads=bool(opaque),
         bases=frozenset() if decorated or node.keywords else frozenset(names),
-        bare=not (node.decorator_list or node.keywords or bases & MADE_OF_TYPES)
-        and node.name not in handed,
+        types=_use_of_types(node, bases, handed),
     )
 
 
@@ -221,14 +221,15 @@ def _handed_on(tree: ast.Module) -> set[str]:
     return {name[1:] for name in mentioned(*at_top) if name[0] == "="}
 
 
-def _use_of_types(node: ast.ClassDef, handed: Collection[str]) -> str:
-    """Whether the annotations of a class without values are ignored, only listed, or read."""
-    bases = {last_name(base) for base in node.bases}
+def _use_of_types(node: ast.ClassDef, bases: set[str], handed: Collection[str]) -> str:
+    """What is done with the annotations of a class without values."""
     decorators = {last_name(one) for one in node.decorator_list}
-    reading = bases - PLAIN_BASES | bases & {"TypedDict"} | decorators - {"dataclass"}
-    if reading or node.keywords or node.name in handed:
+    unknown = bases - PLAIN_BASES
+    if node.keywords or node.name in handed or decorators - {"dataclass"} or "TypedDict" in bases:
         return READ
-    return LISTED if decorators or bases & MADE_OF_TYPES else IGNORED
+    if decorators or bases & MADE_OF_TYPES:
+        return READ if unknown else LISTED
+    return BY_BASES if unknown else IGNORED
 
 
 def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part]:
@@ -252,16 +253,16 @@ def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part
 def _statement(
     node: ast.stmt,
     within: str,
-    types_are: str,
+    use: str,
     trusted: Collection[str],
     functions: Iterable[Function],
 ) -> Iterator[Part]:
     names, opaque = _effect([node], trusted)
     bare = within and isinstance(node, ast.AnnAssign) and node.value is None
-    if bare and types_are == IGNORED and not opaque:
+    if bare and use == IGNORED and not opaque:
         return
     bodies = [below for function in functions for below in function.body]
-    mentions = mentioned(node, types=bool(bare and types_are == READ), without=bodies)
+    mentions = mentioned(node, types=bool(bare and use in (READ, BY_BASES)), without=bodies)
     if "__all__" in names:  # the names that an import of * binds
         listed = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant)}
         names |= {str(value) for value in listed}
