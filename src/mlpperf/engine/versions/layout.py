@@ -25,6 +25,16 @@ PACKAGES = "mlpperf-packages"  # the folder in a copy with packages that only th
 INSTALLER = "mlpperf"  # in a file of this name, of metadata that were not built
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 DEEPEST = 5  # levels of folders in which other projects of a repository are looked for
+# Settings below `tool` with folders of packages; the one called `packages` names these themselves.
+FOLDERS = (
+    "setuptools.packages.find.where",
+    *("hatch.build.targets.wheel.packages", "hatch.build.targets.wheel.sources"),
+    *("hatch.build.targets.sdist.packages", "hatch.build.targets.sdist.sources"),
+    *("hatch.build.sources", "hatch.build.dev-mode-dirs"),
+    *("poetry.packages", "pdm.build.package-dir", "maturin.python-source"),
+    *("uv.build-backend.module-root", "scikit-build.wheel.packages"),
+    "pytest.ini_options.pythonpath",
+)
 IGNORED = {"node_modules", "__pycache__", "site-packages", BUILT, PACKAGES}
 
 
@@ -151,27 +161,15 @@ def project_named(project: Path) -> str:
 def _configured(project: Path) -> Iterator[str]:
     """The folders of packages in the configuration of build backends and of pytest."""
     tool = table_at(readable(project), "tool")
-    setuptools = table_at(tool, "setuptools")
-    for package, source in table_at(setuptools, "package-dir").items():
+    for package, source in table_at(tool, "setuptools", "package-dir").items():
         yield _above(str(source)) if package else str(source)
-    yield from _names(table_at(setuptools, "packages", "find").get("where"))
-    for target in ("wheel", "sdist"):
-        hatch = table_at(tool, "hatch", "build", "targets", target)
-        yield from (_above(place) for place in _names(hatch.get("packages")))
-        yield from _names(hatch.get("sources"))
-    hatch = table_at(tool, "hatch", "build")
-    yield from _names(hatch.get("sources"))
-    yield from _names(hatch.get("dev-mode-dirs"))
-    packages = table_at(tool, "poetry").get("packages")
-    for package in packages if isinstance(packages, list) else ():
-        if isinstance(package, dict):
-            yield str(package.get("from", "."))
-    yield from _names(table_at(tool, "pdm", "build").get("package-dir"))
-    yield from _names(table_at(tool, "maturin").get("python-source"))
-    yield from _names(table_at(tool, "uv", "build-backend").get("module-root"))
-    wheel = table_at(tool, "scikit-build", "wheel").get("packages")
-    yield from (_above(place) for place in _names(wheel))
-    yield from _names(table_at(tool, "pytest", "ini_options").get("pythonpath"))
+    for setting in FOLDERS:
+        *keys, last = setting.split(".")
+        listed = table_at(tool, *keys).get(last)
+        for one in listed if isinstance(listed, list) else ():
+            if isinstance(one, dict):  # of Poetry
+                yield str(one.get("from", "."))
+        yield from map(_above, _names(listed)) if last == "packages" else _names(listed)
     yield from _of_setup_files(project)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .sources import Outline, Part, outlined, parsed
 from .syntax import Function, Lines, code_of
@@ -27,18 +27,19 @@ class ModuleDiff:
     signatures : the names of functions whose parameters changed.
     bound : attributes that the changed functions assign, and names that the rest binds.
     all_mentions : of the whole base, and of the whole head.
+    mentions : the plain names that each part mentions, in the base and in the head.
     """
 
     base: Sequence[bytes]
     head: Sequence[bytes]
     lines: dict[str, int]
     functions: dict[str, tuple[Lines, Lines]]
-    insertions: Sequence[tuple[int, Sequence[bytes]]] = ()
-    new_names: frozenset[str] = frozenset()
-    signatures: frozenset[str] = frozenset()
-    bound: frozenset[str] = frozenset()
-    all_mentions: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
-    part_mentions: Mapping[str, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
+    insertions: Sequence[tuple[int, Sequence[bytes]]]
+    new_names: frozenset[str]
+    signatures: frozenset[str]
+    bound: frozenset[str]
+    all_mentions: tuple[frozenset[str], frozenset[str]]
+    mentions: Mapping[str, tuple[frozenset[str], frozenset[str]]]
 
     def applied(self, names: Collection[str]) -> bytes:
         """The base's text with the parts of these names, and the new definitions."""
@@ -63,10 +64,6 @@ class ModuleDiff:
         ):
             lines[first - 1 : last] = text
         return b"\n".join(lines)
-
-    def mentions(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
-        """The plain names that a part mentions, in the base and in the head."""
-        return self.part_mentions.get(name, (frozenset(), frozenset()))
 
     def places(self, name: str) -> dict[str, Lines]:
         """The lines of a changed function in each version."""

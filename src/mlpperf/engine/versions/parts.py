@@ -200,7 +200,7 @@ def _joined(parts: Iterable[DiffPart], modules: dict[str, ModuleDiff]) -> tuple[
     groups: list[set[DiffPart]] = []
     every = {part: modules[part.file] for part in parts if part.file in modules}
     signatures = {name for module in modules.values() for name in module.signatures}
-    mentions = {part: module.mentions(part.name) for part, module in every.items()}
+    mentions = {part: module.mentions[part.name] for part, module in every.items()}
     old, new = (
         frozenset().union(*(module.all_mentions[side] for module in modules.values()))
         for side in (0, 1)
