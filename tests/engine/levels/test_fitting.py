@@ -116,6 +116,23 @@ def test_an_edge_that_contradicts_the_others_bends_nothing(rng: np.random.Genera
     assert found.contradicting.tolist() == [40]
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("size", [0.7, -0.05])
+def test_what_comes_and_goes_is_found_beside_an_edge_from_before_to_after(
+    size: float, exact: bool
+) -> None:
+    """Neither of the two steps explains its edge without contradicting the long one."""
+    by_place = {2: size, 5: -size}
+    edges = [Edge(i - 1, i, by_place.get(i, 0.0), ERROR, FREEDOM, 0) for i in range(1, 8)]
+    edges += [Edge(0, 7, 0.0, 0.0) if exact else Edge(0, 7, ERROR / 3, ERROR, FREEDOM, 0)]
+    found = fit(network(edges, 8))
+    assert [step.where.first for step in found.steps] == [2, 5]
+    assert [step.log_ratio for step in found.steps] == pytest.approx([size, -size], abs=ERROR)
+    assert not len(found.contradicting)
+    alone = fit(network([edge for edge in edges if edge.head != 5], 8))
+    assert not alone.steps  # nothing shows where it went
+
+
 def test_one_that_nothing_contradicts_is_believed() -> None:
     edges = [Edge(0, 1, 0.0, ERROR), Edge(1, 2, 0.1, ERROR)]
     found = fit(network(edges, 3))

@@ -18,9 +18,10 @@ from ..statistics.verdicts import Verdict
 from ..suites.series import Series, fits
 from .backfill import Compare, Compared, compared
 from .edges import EXACT
-from .fitting import CONFIDENCE, Fit, Step, fit
+from .fitting import CONFIDENCE, fit
 from .gathering import Link
 from .planning import Pair, Plan
+from .steps import Fit, Step
 
 # A drift is reported instead of steps only if it replaces at least two steps, and the compared
 # commits divide it into at least six parts.

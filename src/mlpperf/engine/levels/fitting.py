@@ -6,7 +6,9 @@ chance alone could produce it somewhere in the history:
 
 - a step at a commit, on all machines or on one;
 - a drift, which spreads evenly over many commits, if it explains more than any step;
-- an edge that contradicts the others, which is then left out.
+- an edge that contradicts the others, which is then left out;
+- two steps, where that edge is right: a slowdown that comes and goes again. An edge from before to
+  after it shows nothing, so either of them alone would contradict that one.
 
 The errors of the edges come from their comparisons. If the edges contradict each other by more than
 these errors allow, all errors are increased.
@@ -16,124 +18,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..statistics.estimates import DEVIATION_PER_MEDIAN_DEVIATION
-from ..statistics.intervals import WITHIN, Interval
 from ..statistics.quantiles import normal_quantile
-from ..table import Badge
-from .edges import EVERY, Floats, Network, Places, Where, squares, stretches
+from .edges import EVERY, Floats, Network, Where, squares, stretches
+from .steps import Fit, Step
 from .tail import likelihoods, likely, rarity
 
 ALARMS = 0.01  # probability of any false step in a whole history
 CONFIDENCE = 0.99  # probability that a step is at one of the commits reported for it
 # A drift has one parameter more than a step, so it must improve χ² by this much more.
 MORE_OF_A_DRIFT = 6.0
+TRIED = 16  # places along an edge for the first of two steps
 SWEEPS = 10  # largest number of moves for each step
 FEWEST_RESIDUALS = 20  # residuals needed to estimate how well edges agree
 
 Name = TypeVar("Name")
-
-
-@dataclass(frozen=True)
-class Step:
-    """A change of the level of a series.
-
-    Attributes
-    ----------
-    where : the place, or the stretch of a drift.
-    log_ratio, error : its size and standard error.
-    earliest, latest : the places between which it is, with the requested probability.
-    shares : the probability of each place of the history.
-    """
-
-    where: Where
-    log_ratio: float
-    error: float
-    earliest: int
-    latest: int
-    shares: Floats = field(compare=False, repr=False)
-
-    @property
-    def is_drift(self) -> bool:
-        """Whether it is a drift over several commits."""
-        return self.where.first < self.where.last
-
-    @property
-    def ratio(self) -> Interval:
-        """After ÷ before, with its 95 % interval."""
-        ends = (self.log_ratio + side * WITHIN * self.error for side in (0, -1, 1))
-        return Interval(*map(math.exp, ends))
-
-    @property
-    def direction(self) -> Badge:
-        """Slower or faster, in one step or as a drift."""
-        word, kind = ("slower", "bad") if self.log_ratio > 0 else ("faster", "good")
-        return Badge(f"{word}, as a drift" if self.is_drift else word, kind)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """The steps of a series, fitted to its edges.
-
-    Attributes
-    ----------
-    steps : in the order of the history.
-    network : the edges.
-    contradicting : numbers of the edges that were left out.
-    residuals : of the edges, in units of their errors.
-    factor : by which the errors were increased.
-    """
-
-    steps: tuple[Step, ...]
-    network: Network
-    contradicting: Places
-    residuals: Floats
-    factor: float
-    _covariance: NDArray[np.float64]
-
-    def levels(self, machine: int = EVERY) -> Floats:
-        """The level of each place on a machine, as a logarithm; 0 at the first one."""
-        levels = np.zeros(self.network.commits)
-        for step in self.steps:
-            levels += step.log_ratio * step.where.behind(self.network.commits, machine)
-        return levels
-
-    def errors(self, reference: int, machine: int = EVERY) -> Floats:
-        """The standard error of each level relative to that of the place `reference`."""
-        if not self.steps:
-            return np.zeros(self.network.commits)
-        commits = self.network.commits
-        shares = np.array([step.where.behind(commits, machine) for step in self.steps])
-        shares = shares - shares[:, [reference]]
-        variance = np.einsum("ik,ij,jk->k", shares, self._covariance, shares)
-        errors: Floats = np.sqrt(np.maximum(variance, 0.0))
-        return errors
-
-    @property
-    def gaps(self) -> list[int]:
-        """Places that no edge links to the one before."""
-        tied = self.network.crossing(np.ones(len(self.network)))
-        return [place for place in range(1, self.network.commits) if not tied[place]]
-
-    def own(self) -> tuple[Floats, Floats]:
-        """The level of each place from its own edges alone, with its error.
-
-        All other levels are taken as exact; NaN where a place has no edges.
-        """
-        network, commits = self.network, self.network.commits
-        weights = (self.factor * network.error) ** -2.0
-        weights[self.contradicting] = 0.0
-        rest = weights * self.residuals * self.factor * network.error
-        known = np.bincount(network.base, weights, commits)
-        known += np.bincount(network.head, weights, commits)
-        sums = np.bincount(network.head, rest, commits) - np.bincount(network.base, rest, commits)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.levels() + sums / known, np.sqrt(1 / np.where(known, known, np.nan))
 
 
 def fit_all(networks: Mapping[Name, Network]) -> dict[Name, Fit]:
@@ -202,9 +105,10 @@ class _Search:
             best = max(scores, key=lambda candidate: scores[candidate], default=None)
             if best is None or scores[best] < self._limit**2:
                 break
-            if isinstance(best, Where):
-                self._steps.append(best)
-                self._settle(best)
+            if not isinstance(best, int):
+                new = [best] if isinstance(best, Where) else [*best]
+                self._steps += new
+                self._settle(new)
                 state = frozenset(self._steps)
                 if state in seen:
                     break
@@ -242,8 +146,11 @@ class _Search:
 
     # --- candidates, and how much of χ² each would explain ---
 
-    def _scores(self) -> Iterator[tuple[Where | int, float]]:
-        """The best step and drift, and the most contradicting edge, with what each explains."""
+    def _scores(self) -> Iterator[tuple[Where | int | tuple[Where, Where], float]]:
+        """The best step and drift, and the most contradicting edge, with what each explains.
+
+        Or two steps in place of the edge.
+        """
         solved = self._fitted(self._weights)
         explained = rarest = 0.0
         for machine in self._groups:
@@ -260,6 +167,7 @@ class _Search:
             best = int(np.argmax(of_drifts))
             if of_drifts[best] > explained + MORE_OF_A_DRIFT:
                 yield self._drifts[best], float(of_drifts[best] * self._rarity_of_drifts[best])
+        network = self._network
         # For each edge, its distance from the prediction of the others.
         lifts = solved.lifts
         own = np.einsum("ij,jk,ik->i", lifts, solved.inverse, lifts) * self._weights
@@ -268,6 +176,27 @@ class _Search:
         edge = int(np.argmax(of_edges))
         if of_edges[edge] > rarest * (1 + 1e-6):  # an edge that alone supports a step stays
             yield edge, float(of_edges[edge])
+            alone = self._weights[edge] * solved.rest[edge] ** 2 / left[edge]
+            for pair, explains in (self._pair(place, solved) for place in self._along(edge)):
+                support = np.any([self._lift(step) for step in pair], axis=0) & network.measured
+                more = (explains - alone) * float(self._rarity_of_edges[support].min(initial=1.0))
+                if more > self._limit**2:  # each of the two has edges of its own
+                    yield pair, float(of_edges[edge]) + more
+
+    def _along(self, edge: int) -> list[int]:
+        """Places at which a further step would explain an edge."""
+        ends = self._network.base[edge] + 1, self._network.head[edge]
+        places = np.linspace(*ends, TRIED).round().astype(int).tolist()
+        return sorted({*places} - {step.first for step in self._steps})
+
+    def _pair(self, place: int, before: _Solved) -> tuple[tuple[Where, Where], float]:
+        """A step at a place with the best second one, and how much of χ² the two explain."""
+        first = Where(place, place)
+        after = self._fitted(self._weights, [*self._steps, first])
+        more = self._of_steps(EVERY, after)
+        second = int(np.argmax(more))
+        explained = float((before.rest**2 - after.rest**2) @ self._weights + more[second])
+        return (first, Where(second, second)), explained
 
     def _fitted(self, weights: Floats, steps: Sequence[Where] | None = None) -> _Solved:
         """The sizes of `steps`, by default of those so far, by least squares."""
@@ -306,12 +235,12 @@ class _Search:
 
     # --- steps so far ---
 
-    def _settle(self, new: Where) -> None:
+    def _settle(self, new: Sequence[Where]) -> None:
         """Move steps to where they explain most; drop those that chance could produce.
 
         A new step may move its neighbours, and each moved step its own neighbours.
         """
-        unsettled = [new]
+        unsettled = [*new]
         for _ in range(SWEEPS * len(self._steps)):
             if not unsettled:
                 break

@@ -19,8 +19,9 @@ from ..history.records import Origin
 from ..suites.series import Series
 from ..words import count
 from .edges import EVERY, EXACT, Network, Places
-from .fitting import Fit, fit_all
+from .fitting import fit_all
 from .lineage import Lineage, lineage
+from .steps import Fit
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 from ..statistics.intervals import WITHIN
 from ..suites.series import Series
 from ..words import count
-from .fitting import Fit
 from .gathering import Levels
+from .steps import Fit
 
 WELL = 0.05  # the largest half of an interval of a benchmark that is known well
 BUDGET = 300  # seconds of timing that are proposed

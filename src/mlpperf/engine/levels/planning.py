@@ -12,8 +12,8 @@ import numpy as np
 
 from ..suites.series import Series
 from .edges import EXACT, Network
-from .fitting import Step
 from .gathering import Levels, Link
+from .steps import Step
 
 Pair = tuple[int, int]  # of places, the earlier one first
 

@@ -15,12 +15,13 @@ from ..words import by_percent, count, plain, some
 from .backfill import Compared
 from .bisection import Hunt
 from .edges import EVERY
-from .fitting import ALARMS, Step
+from .fitting import ALARMS
 from .gathering import Levels, Link, grown_between, wrong_at
 from .knowledge import WELL, Known
 from .lineage import Lineage
 from .measuring import SECONDS_OF_ONE
 from .planning import Plan
+from .steps import Step
 
 ERROR_FACTOR_SHOWN = 1.05  # smallest factor by which errors had to grow that is worth a note
 NAMED_MOST, COMMITS_MOST = 3, 5  # series and commits in a sentence

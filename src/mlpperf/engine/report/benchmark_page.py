@@ -10,9 +10,9 @@ from typing import Any
 from markupsafe import Markup
 
 from ..compare import ComparisonRecord, Outcome, SeriesDetails
-from ..levels.fitting import Fit, Step
 from ..levels.gathering import Levels
 from ..levels.show import machine_of, not_compared, place
+from ..levels.steps import Fit, Step
 from ..statistics.intervals import UNKNOWN, WITHIN, student_interval
 from ..statistics.verdicts import verdict_in
 from ..suites.series import Series

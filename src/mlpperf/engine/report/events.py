@@ -13,10 +13,10 @@ from ..compare import ComparisonRecord, SeriesDetails
 from ..history.curves import MEMORY
 from ..history.listing import setting_of
 from ..levels.edges import EVERY
-from ..levels.fitting import Fit
 from ..levels.gathering import Levels, Link, grown_between, wrong_at
 from ..levels.lineage import Commit
 from ..levels.show import SeriesStep, machine_of, place, steps
+from ..levels.steps import Fit
 from ..race.result import SCATTER
 from ..statistics.intervals import UNKNOWN, WITHIN, Interval
 from ..suites.series import Series

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..levels.edges import EVERY, Floats
-from ..levels.fitting import Fit
 from ..levels.gathering import Levels
 from ..levels.lineage import Commit
+from ..levels.steps import Fit
 from ..statistics.intervals import WITHIN
 from ..suites.series import Series
 from ..words import by_percent, count, plain

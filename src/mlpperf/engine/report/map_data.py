@@ -10,9 +10,9 @@ import numpy as np
 
 from ..history.records import finite
 from ..levels.edges import EVERY, Floats
-from ..levels.fitting import Fit
 from ..levels.gathering import Levels
 from ..levels.knowledge import WELL, Known, never_timed, newest_seconds
+from ..levels.steps import Fit
 from ..suites.series import Series
 from ..words import plain, seconds
 from . import addresses
