@@ -352,6 +352,14 @@ def program(folder: Path, text: str) -> str:
 def test_an_interpreter_that_does_not_answer_is_one_sentence(text: str, tmp_path: Path) -> None:
     python = program(tmp_path, text)
     assert "does not answer" in refusal(unmet, tmp_path, python)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
+def test_the_reason_of_an_interpreter_that_is_none_comes_before_its_advice(tmp_path: Path) -> None:
+    python = program(
+        tmp_path, "printf 'shim: not found\\n\\nNote: try\\n  two at once.\\n' >&2; exit 127"
+    )
+    assert "does not answer: shim: not found." in refusal(unmet, tmp_path, python)
     assert "cannot be run" in refusal(unmet, tmp_path, str(tmp_path / "missing"))
 
 

@@ -168,7 +168,10 @@ def asked(python: str, expression: str, *arguments: str) -> Any:
     for line in done.stdout.splitlines():
         with contextlib.suppress(ValueError, TypeError, KeyError):
             return json.loads(line)["answer"]
-    raise MlpperfError(f"{python} does not answer: {last_line(done.stderr)}.")
+    # A traceback ends with its reason; what others say, such as pyenv, begins with it.
+    text = done.stderr.strip()
+    why = text if b"Traceback" in text else text.partition(b"\n")[0]
+    raise MlpperfError(f"{python} does not answer: {last_line(why)}.")
 
 
 def requirements(root: Path) -> tuple[str, ...]:
