@@ -126,8 +126,8 @@ def digits() -> Dataset:
     ----------
     E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI repository.
     """
-    found = find_spec("sklearn")
-    file = Path(found.origin).parent / DIGITS if found and found.origin else None
+    package = find_spec("sklearn")
+    file = Path(package.origin).parent / DIGITS if package and package.origin else None
     if file and file.is_file():  # read in 0.05 s; to import what reads it takes two seconds
         table = np.loadtxt(file, delimiter=",")
         images, labels = table[:, :-1], table[:, -1]
