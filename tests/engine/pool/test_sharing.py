@@ -15,7 +15,7 @@ from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.protocol import Inventory, Session
 
-pytestmark = pytest.mark.usefixtures("temporary", "without_plugins")
+pytestmark = pytest.mark.usefixtures("temporary", "without_plugins", "in_forks", "registers")
 
 TEST = "import quick\n\ndef test_walk(benchmark):\n    assert benchmark(quick.walk, 9) == 9\n"
 WALK = ("tests/test_quick.py", "", "test_walk")
