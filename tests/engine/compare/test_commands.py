@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from mlpperf.cli.app import app
 from mlpperf.engine.files import own_folder
 
-pytestmark = pytest.mark.usefixtures("temporary", "few_processes")
+pytestmark = pytest.mark.usefixtures("temporary", "few_processes", "in_forks")
 PYPROJECT = """[project]
 name = "town"
 version = "1"
