@@ -28,7 +28,7 @@ from mlpperf.engine.compare.finding import UNCHANGED_WITHIN, Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.worker.call_time import CallTime
+from mlpperf.engine.worker.calls import CallTime
 from mlpperf.engine.worker.protocol import DryRun
 from mlpperf.engine.worker.rounds import FEWEST_ROUNDS
 

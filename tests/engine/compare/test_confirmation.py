@@ -25,7 +25,7 @@ from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.call_time import CallTime
+from mlpperf.engine.worker.calls import CallTime
 from mlpperf.engine.worker.protocol import DryRun, Inventory, Samples, Session
 
 SUITE = Suite("pytest", (), (), ("tests",), "tests")

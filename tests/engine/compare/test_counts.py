@@ -26,8 +26,7 @@ from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.layout import BUILT, SOURCES
 from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.call_time import CallTime
-from mlpperf.engine.worker.counts import Counts, Executed
+from mlpperf.engine.worker.calls import CallTime, Counts, Executed
 from mlpperf.engine.worker.protocol import Counted, DryRun
 
 ONE = Series("tests/test_a.py", "", "test_a", "pytest")

@@ -15,7 +15,7 @@ from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.own import Own
-from mlpperf.engine.worker.call_time import CallTime
+from mlpperf.engine.worker.calls import CallTime
 from mlpperf.engine.worker.protocol import DryRun, Inventory, Value
 
 Faked = Callable[..., Any]

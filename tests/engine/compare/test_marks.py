@@ -28,8 +28,7 @@ from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.diff import Changes, Effect
 from mlpperf.engine.versions.layout import PACKAGES
-from mlpperf.engine.worker.call_time import CallTime
-from mlpperf.engine.worker.counts import Counts, Executed, Extent
+from mlpperf.engine.worker.calls import CallTime, Counts, Executed, Extent
 from mlpperf.engine.worker.protocol import Counted, DryRun, Extents
 
 ONE = Series("path", "case", "variant", "pytest")

@@ -29,7 +29,7 @@ from mlpperf.engine.statistics.verdicts import Reason, Verdict
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version, entries_of
-from mlpperf.engine.worker.call_time import CallTime
+from mlpperf.engine.worker.calls import CallTime
 from mlpperf.engine.worker.protocol import DryRun, HotPath, Inventory, Samples, Session
 
 SIDES = ("base", "head")

@@ -16,7 +16,7 @@ from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.worker.call_time import CallTime
+from mlpperf.engine.worker.calls import CallTime
 from mlpperf.engine.worker.protocol import DryRun, Samples
 
 Faked = Callable[..., Any]

@@ -11,7 +11,7 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.why import samples
 from mlpperf.engine.why.samples import joined, sampled
-from mlpperf.engine.worker.frames import Frame, Sampled
+from mlpperf.engine.worker.calls import Frame, Sampled
 from mlpperf.engine.worker.runner import Runner
 from mlpperf.engine.worker.sampling import samples_of
 

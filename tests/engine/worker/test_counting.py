@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.worker import counting
+from mlpperf.engine.worker.calls import Counts
 from mlpperf.engine.worker.counting import counted
-from mlpperf.engine.worker.counts import Counts
 from mlpperf.engine.worker.runner import PreparedRunner, Runner
 
 SOURCE = """

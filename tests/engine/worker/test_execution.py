@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.worker.counts import Counts
+from mlpperf.engine.worker.calls import Counts
 from mlpperf.engine.worker.execution import Execution, by_function, in_common
 
 ONE = Execution({"a.py:f": 1}, {"a.py:g": 2}, {"a.py:g": 2, "b": 1}, Counts(100, 3, {}, {"len": 1}))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.worker.counts import Extent
+from mlpperf.engine.worker.calls import Extent
 from mlpperf.engine.worker.extents import extent_of
 from mlpperf.engine.worker.runner import Runner
 

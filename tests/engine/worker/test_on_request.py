@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.worker.on_request import time_on_request
-from mlpperf.engine.worker.protocol import Begin, Block, End, Request, Task
+from mlpperf.engine.worker.protocol import Begin, Block, End, Request, Session, Task
 from mlpperf.engine.worker.runner import Runner
 from mlpperf.engine.worker.wire import to_json
 
@@ -38,7 +38,7 @@ def asked(call: Callable[[], Any], *requests: Request) -> Iterator[dict[str, Any
 
 
 def begin(processor: int) -> Begin:
-    return Begin(("a", "", "b"), False, processor)
+    return Begin(Session(("a", "", "b"), 0.0), processor)
 
 
 linux = pytest.mark.skipif(

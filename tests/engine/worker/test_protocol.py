@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.worker.counts import Counts, Executed
+from mlpperf.engine.worker.calls import Counts, Executed
 from mlpperf.engine.worker.protocol import (
     CallTime,
     Contest,

@@ -12,7 +12,7 @@ import pytest
 
 from mlpperf.engine.pool.process import TaskWorker
 from mlpperf.engine.worker import sampling
-from mlpperf.engine.worker.frames import Frame
+from mlpperf.engine.worker.calls import Frame
 from mlpperf.engine.worker.protocol import Sampled, Session, Side, Task
 from mlpperf.engine.worker.runner import PreparedRunner, Runner
 

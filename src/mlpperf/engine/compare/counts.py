@@ -15,7 +15,7 @@ from ..pool.process import WorkerError
 from ..suites.series import Series
 from ..versions.layout import in_repository
 from ..words import count
-from ..worker.counts import Counts
+from ..worker.calls import Counts
 from ..worker.protocol import Counted, DryRun
 from .context import SIDES, Context
 from .dry_run import by_suite

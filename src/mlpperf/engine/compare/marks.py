@@ -32,7 +32,7 @@ from ..statistics.intervals import CONFIDENCE, Interval
 from ..suites.series import Series
 from ..versions.diff import Changes
 from ..versions.layout import in_repository
-from ..worker.counts import Extent
+from ..worker.calls import Extent
 from ..worker.protocol import Counted, DryRun, Extents
 from .alarms import MARKS_ALARM
 from .context import SIDES

@@ -9,7 +9,7 @@ import msgspec
 
 from ..history.fields import Count
 from ..words import count, rounded
-from ..worker.counts import Counts, Executed
+from ..worker.calls import Counts, Executed
 from .context import SIDES
 from .records import Side
 

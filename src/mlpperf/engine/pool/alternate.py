@@ -47,8 +47,7 @@ def alternating(
     for worker in sides.values():
         next(worker)
     for session in sessions:
-        processor = rng.choice(processors)
-        begin = Begin(session.series, session.long, processor, session.in_a_row)
+        begin = Begin(session, rng.choice(processors))
         start = time.perf_counter()
         begun: list[TaskWorker] = []
         try:

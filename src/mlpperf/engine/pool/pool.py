@@ -61,7 +61,7 @@ class Pool:
 
     def add(self, side: str, version: Version) -> None:
         """Take a further version, made of base and head, which runs where these run."""
-        self._sides[side] = replace(side_of(version), packages=self._packages)
+        self._sides[side] = replace(side_of(version), packages=self._sides["head"].packages)
         if self._pair.runtime:
             write_scripts(version.root, version.whole, self._pair.runtime.python)
 
@@ -240,14 +240,10 @@ class Pool:
 
     @cached_property
     def _sides(self) -> dict[str, Side]:
+        """The versions as workers load them; each has the packages of base and head."""
         sides = {side: side_of(version) for side, version in self._versions.items()}
-        return {side: replace(of, packages=self._packages) for side, of in sides.items()}
-
-    @cached_property
-    def _packages(self) -> list[str]:
-        """The packages of the project, in any of the versions."""
-        versions = (self._pair.base, self._pair.head)
-        return list(dict.fromkeys(name for one in versions for name in side_of(one).packages))
+        packages = list(dict.fromkeys([*sides["base"].packages, *sides["head"].packages]))
+        return {side: replace(of, packages=packages) for side, of in sides.items()}
 
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))

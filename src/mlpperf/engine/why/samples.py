@@ -12,7 +12,7 @@ from ..history.fields import Bounds
 from ..pool.process import DependentError
 from ..statistics.intervals import Interval, ratio_interval
 from ..suites.series import Series
-from ..worker.frames import Sampled
+from ..worker.calls import Sampled
 from ..worker.protocol import Session
 
 FRAMES_MOST = 300  # of a series; smaller ones count as their caller

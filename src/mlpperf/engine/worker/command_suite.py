@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .call_time import CallTime
+from .calls import CallTime
 from .clocks import time
 from .dry_run import CALLED_AGAIN, noting
 from .lines import begins

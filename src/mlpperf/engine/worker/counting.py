@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
-from .counts import Counts, Executed
+from .calls import Counts, Executed
 from .memory import without_collections
 from .runner import Call, Runner
 from .watching import COMPILERS, INTERPRETERS, PROCESSES, THREADS, TRACING

@@ -10,10 +10,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from .call_time import CallTime
+from .calls import CallTime, Counts
 from .clocks import time, waited
 from .counting import counted
-from .counts import Counts
 from .execution import Execution, Place, by_function, in_common
 from .isolation import leave
 from .protocol import DryRun, Names, Side

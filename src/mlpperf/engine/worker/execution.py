@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from .counts import Counts
+from .calls import Counts
 
 Place = tuple[str, int, str]  # file, line and name of a function
 

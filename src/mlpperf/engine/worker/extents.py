@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
+from .calls import Extent
 from .counting import ELSEWHERE, THREADED, FunctionNames, NotCountableError, profiled
-from .counts import Extent
 from .execution import Place
 from .runner import Runner
 from .tracing import RESUMED

@@ -17,7 +17,7 @@ from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, fresh, problem, proven
 from . import arrays
 from .allocations import least_memory
-from .call_time import CallTime
+from .calls import CallTime
 from .clocks import time
 from .hotpath_suite import Contestant, HotPathCopy
 from .lines import begins

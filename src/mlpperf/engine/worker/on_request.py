@@ -37,11 +37,12 @@ def time_on_request(versions: Versions, ask: Ask) -> Iterator[Message]:
         answer: Done | Failure = Done()
         try:
             if isinstance(wanted, Begin):
-                begins(wanted.series)
-                chosen = rng.sample(copies, 1 if wanted.long else len(copies))
-                runners = [ready.begin(copy, wanted.series, None) for copy in chosen]
+                session = wanted.session
+                begins(session.series)
+                chosen = rng.sample(copies, 1 if session.long else len(copies))
+                runners = [ready.begin(copy, session.series, None) for copy in chosen]
                 for runner in runners:
-                    runner.in_a_row = wanted.in_a_row
+                    runner.in_a_row = session.in_a_row
                 processor = wanted.processor
                 set_aside()
             elif isinstance(wanted, Block):

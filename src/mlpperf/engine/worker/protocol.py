@@ -10,9 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from .call_time import CallTime
-from .counts import Counts, Extent
-from .frames import Sampled
+from .calls import CallTime, Counts, Extent, Sampled
 
 Names = tuple[str, str, str]  # of a series: module or path, case or parameters, function or variant
 HOTPATH = "hotpath"  # the kind of suite that hot paths are, beside `asv` and `pytest`
@@ -334,12 +332,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Begin:
-    """Get a series ready, as a `Session` has it, to be timed on this processor (-1: on any)."""
+    """Get the series of a session ready, to be timed on this processor (-1: on any)."""
 
-    series: Names
-    long: bool
+    session: Session
     processor: int = -1
-    in_a_row: int = 1
 
 
 @dataclass(frozen=True)

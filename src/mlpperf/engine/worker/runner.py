@@ -114,10 +114,9 @@ class PreparedRunner(Runner):
         self,
         prepare: Callable[[], Call],
         finish: Call = nothing,
-        world: World | None = None,
         repeats: bool = False,
     ) -> None:
-        super().__init__(self._once, world=world)
+        super().__init__(self._once)
         self._prepare, self._finish, self._repeats = prepare, finish, repeats
 
     def apply(self, through: Callable[[Call], None]) -> None:

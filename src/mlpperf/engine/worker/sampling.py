@@ -18,8 +18,8 @@ from itertools import repeat
 from pathlib import Path
 from types import CodeType
 
+from .calls import Frame, Sampled
 from .clocks import time
-from .frames import Frame, Sampled
 from .lines import begins
 from .loading import Versions
 from .memory import without_collections

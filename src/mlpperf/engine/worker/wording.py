@@ -11,17 +11,19 @@ LEFT_OUT = (
     "back, name it in pytest_options"
 )
 
+KEPT_MOST = 100_000  # characters of the output of a session
+
 
 class Tee(io.TextIOBase):
     """A stream that also keeps what is written to it, up to some length."""
 
-    def __init__(self, stream: Any, most: int = 100_000) -> None:
+    def __init__(self, stream: Any) -> None:
         super().__init__()
-        self.stream, self.text, self._most = stream, "", most
+        self.stream, self.text = stream, ""
 
     def write(self, text: str) -> int:
         """Write it on, and keep it."""
-        if len(self.text) < self._most:
+        if len(self.text) < KEPT_MOST:
             self.text += text
         self.stream.write(text)
         return len(text)

@@ -1,8 +1,30 @@
-"""What a call executes, as a worker counts it."""
+"""What a worker finds out about the calls of a series: seconds, what they execute, and where."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class CallTime:
+    """How long a series took in one version, in seconds.
+
+    Attributes
+    ----------
+    call, total : one call; the same with what prepares each call.
+    setup : getting the series ready; NaN if unknown.
+    apart : why each version needs a process of its own, in words; "" if nothing is known.
+    cold : its suite makes one call, which takes much longer than the next would.
+    in_a_row : calls after each preparation, as its suite makes several if they are short.
+    """
+
+    call: float
+    total: float
+    setup: float = math.nan
+    apart: str = ""
+    cold: bool = False
+    in_a_row: int = 1
 
 
 @dataclass(frozen=True)
@@ -60,3 +82,38 @@ class Extent:
     rest: str = ""
     flow: str = ""
     not_marked: str = ""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A function in a tree of calls.
+
+    Attributes
+    ----------
+    caller : the place of its caller in the list of all; -1 if the benchmark calls it.
+    file : below the version's folder, or that of its library.
+    share : of the time of the calls, with what it calls.
+    """
+
+    caller: int
+    function: str
+    file: str
+    line: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Where calls of a series spend their time in a version, by `samples` that count alike.
+
+    Attributes
+    ----------
+    seconds : of a call while it was sampled, turn by turn.
+    frames : callers before what they call.
+    """
+
+    series: tuple[str, str, str]  # its `protocol.Names`
+    side: str
+    samples: int
+    seconds: list[float]
+    frames: list[Frame]
