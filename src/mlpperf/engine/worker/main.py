@@ -20,7 +20,7 @@ from .allocations import least_memory, memory_of
 from .children import Children
 from .clocks import time
 from .counting import counted
-from .dry_run import WATCHED_SECONDS, call_time, noting, touched
+from .dry_run import call_time, noting
 from .extents import extent_of
 from .isolation import leave
 from .lines import Line, begins
@@ -52,6 +52,7 @@ from .shared_state import count_hooks, noting_what_is_left, shared_state
 from .suite import Copy, MixedError, SeriesError, why
 from .timeout import at_most
 from .timing import ready_in, time_sessions
+from .touching import WATCHED_SECONDS, Touching
 from .tracing import Beginnings, calls_of, loop_times
 from .watching import Watch
 from .wire import from_json, to_json
@@ -266,14 +267,15 @@ def _touch(versions: Versions) -> Iterator[Message]:
     watch = Watch(task.changed, {name: side.root for name, side in task.sides.items()})
     with watch:
         copies = versions.all()
-    shared, seconds = watch.loaded(), WATCHED_SECONDS / max(len(task.series), 1)
+    shared = watch.loaded()
+    touching = Touching(watch, task.longest, WATCHED_SECONDS / max(len(task.series), 1))
     set_aside()  # collections are quick then
     followed: dict[Names, float] = {}
     for names, following in _each(task.series):
         start = time.perf_counter()
         why_touched, by_calls, executed = shared, not shared, []
         for side, copy in copies.items() if not shared else ():
-            reason = touched(copy, names, following, task.longest, watch, seconds, task.sides[side])
+            reason = touching.reason(copy, names, following, task.sides[side])
             why_touched = why_touched or reason.why
             executed += [reason.execution] if reason.execution else []
             by_calls = by_calls and (reason.by_calls or not reason.why)
