@@ -152,13 +152,10 @@ def _common(held: Mapping[str, Held], environments: Sequence[Mapping[str, str]])
         if {base[name].version} == {head[name].version} == {here.get(name) for here in environments}
     }
     apart = (base.keys() | head.keys()) - same
-    while new := {name for name in same - apart if apart & _used(base[name])}:
+    used = {name: set(map(package_of, base[name].requires or ())) for name in same}
+    while new := {name for name in same - apart if apart & used[name]}:
         apart |= new
     return sorted(same - apart)
-
-
-def _used(package: Distribution) -> set[str]:
-    return set(map(package_of, package.requires or ()))
 
 
 def _remove(package: Distribution, folder: Path) -> None:

@@ -34,6 +34,8 @@ from .sources import UNREADABLE, Outline, Part, outlined
 from .syntax import Lines
 from .trees import Trees, words_of
 
+Places = dict[str, dict[str, list[Lines]]]  # in files of each version
+
 
 @dataclass
 class Effect:
@@ -49,12 +51,8 @@ class Effect:
     named : for data, whether Python code names files of its kind.
     """
 
-    lines: dict[str, dict[str, list[Lines]]] = field(
-        default_factory=lambda: {"base": {}, "head": {}}
-    )
-    tops: dict[str, dict[str, list[Lines]]] = field(
-        default_factory=lambda: {"base": {}, "head": {}}
-    )
+    lines: Places = field(default_factory=lambda: {"base": {}, "head": {}})
+    tops: Places = field(default_factory=lambda: {"base": {}, "head": {}})
     unsure: dict[str, str] = field(default_factory=dict)
     elsewhere: bool = False
     data: bool = False

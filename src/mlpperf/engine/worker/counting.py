@@ -19,7 +19,7 @@ from typing import Any
 from .calls import Counts, Executed
 from .memory import without_collections
 from .runner import Call, Runner
-from .watching import COMPILERS, INTERPRETERS, PROCESSES, THREADS, TRACING
+from .watching import INTERPRETERS, PROCESSES, THREADS, TRACING, hidden_by_compilers
 
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 THREADED = "it runs threads"
@@ -53,8 +53,8 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
         return Counts(not_counted=ELSEWHERE)
     if executed != _by_function(again, place) or c_calls != c_calls_again:
         return Counts(not_counted="two calls of one version do not execute the same")
-    if compiler := COMPILERS & sys.modules.keys():
-        return Counts(not_counted=f"{min(compiler)} compiles functions, and hides them")
+    if why := hidden_by_compilers():
+        return Counts(not_counted=why)
     return Counts(
         sum(bytecodes for bytecodes, _ in executed.values()),
         sum(entries for _, entries in executed.values()),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
@@ -20,7 +19,7 @@ from .counting import ELSEWHERE, THREADED, FunctionNames, NotCountableError, pro
 from .execution import Place
 from .runner import Runner
 from .tracing import RESUMED
-from .watching import COMPILERS, INTERPRETERS, THREADS
+from .watching import INTERPRETERS, THREADS, hidden_by_compilers
 
 # What is compared of what changed functions get and give, in one version; it takes a second or two.
 BYTES_MOST = 50_000_000
@@ -37,8 +36,8 @@ def extent_of(
 
     It has to be called before, so that its caches are filled.
     """
-    if compiler := COMPILERS & sys.modules.keys():
-        return Extent(not_marked=f"{min(compiler)} compiles functions, and hides them")
+    if why := hidden_by_compilers():
+        return Extent(not_marked=why)
     following = _Following(lines, FunctionNames(root, whole), root)
     try:
         runner.apply(lambda call: profiled(call, following.see))

@@ -354,8 +354,7 @@ class Watch:
         excused = self._loading and self._excused
         if has_children() or (not excused and ended_children() != self._children):
             self._seen = self._seen or "has another process"
-        if loaded := COMPILERS & sys.modules.keys():
-            self._blind = self._blind or f"{min(loaded)} compiles functions, and hides them"
+        self._blind = self._blind or hidden_by_compilers()
         if any(effect["data"] and effect["named"] for effect in self._effects.values()):
             readers = set(filter(None, map(_reads_files, list(sys.modules.items()))))
             readers |= {"ctypes"} if self._calls_c else set()
@@ -366,6 +365,12 @@ class Watch:
 
 def _beat() -> None:
     """Called to see whether calls are seen."""
+
+
+def hidden_by_compilers() -> str:
+    """Why functions may be run without a frame; nothing if no package that does so is loaded."""
+    loaded = COMPILERS & sys.modules.keys()
+    return f"{min(loaded)} compiles functions, and hides them" if loaded else ""
 
 
 def outer_file(frame: FrameType | None) -> tuple[str, set[str]]:
