@@ -22,7 +22,9 @@ from mlpperf.engine.worker.hotpath_suite import (
     HotPathCopy,
     _files_of,
     adopted,
+    folders_of,
 )
+from mlpperf.engine.worker.isolation import World
 from mlpperf.hotpath import Case, Cost, HotPath, Variant, as_given, verify
 
 ROOT = Path(__file__).parents[3]
@@ -45,7 +47,9 @@ def function(paths: dict[str, HotPath], path: str, name: str) -> Any:
 
 
 def load(version: Version) -> dict[str, HotPath]:
-    return HotPathCopy(side_of(version), version.name).paths
+    side = side_of(version)
+    world = World(Path(side.whole), side.packages, folders_of(side), side=version.name)
+    return HotPathCopy(world, side).paths
 
 
 # --- they are two ---------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from ...hotpath import Args, HotPath, Variant, as_given, fresh, problem
 from . import arrays, protocol
 from .contest import MOVABLE, runner_of
 from .isolation import World
-from .origins import Origins
 from .protocol import Names, Side
 from .runner import Runner
 from .suite import Copy, FailedError
@@ -37,23 +36,13 @@ class HotPathCopy(Copy):
 
     Parameters
     ----------
-    name : of the side.
     inputs : the folder that the dry run writes the inputs to.
     given : what `begin` gives gets its arguments when it is called, from `arguments`.
     """
 
-    def __init__(
-        self,
-        side: Side,
-        name: str,
-        origins: Origins | None = None,
-        inputs: str = "",
-        given: bool = False,
-    ) -> None:
+    def __init__(self, world: World, side: Side, inputs: str = "", given: bool = False) -> None:
         self._root, self._inputs, self._given = Path(side.root), inputs, given
-        places = [self._root / "src", *map(Path, side.folders), self._root]
-        self._folders = [place for place in dict.fromkeys(places) if place.is_dir()]
-        self.world = World(Path(side.whole), side.packages, self._folders, None, name, origins)
+        self._world, self._folders = world, folders_of(side)
         self.paths: dict[str, HotPath] = {}
         self.broken: dict[str, str] = {}
         self.loading: dict[str, float] = {}
@@ -74,9 +63,9 @@ class HotPathCopy(Copy):
         try:
             if not self._has(module):  # another project's might be imported
                 raise ModuleNotFoundError(f"there is no module {module!r}")
-            imported = self.world.inside(importlib.import_module)(module)
+            imported = self._world.inside(importlib.import_module)(module)
             paths = getattr(imported, attribute or "PATHS")
-            return [adopted(path, self.world) for path in paths]
+            return [adopted(path, self._world) for path in paths]
         except (Exception, SystemExit) as reason:  # anything may go wrong in some commit
             raise BrokenVersionError(f"{entry!r} gives {reason!r}.") from reason
 
@@ -125,6 +114,13 @@ class HotPathCopy(Copy):
         if not self._given:
             runner.call = partial(runner.call, *self.prepared(series))
         return runner
+
+
+def folders_of(side: Side) -> list[Path]:
+    """The folders in which the modules of a version's hot paths are looked for."""
+    root = Path(side.root)
+    places = dict.fromkeys((root / "src", *map(Path, side.folders), root))
+    return [place for place in places if place.is_dir()]
 
 
 def arguments(

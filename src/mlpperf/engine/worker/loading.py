@@ -60,9 +60,8 @@ class Versions:
             side = with_own_files(side, into) if self._worlds[name] else side
         copy: Copy
         if task.suite == HOTPATH:
-            given = task.kind == "time"
-            hot_paths = runner.HotPathCopy(side, name, self._home(), task.inputs, given)
-            copy, world = hot_paths, hot_paths.world
+            world = self._world(name, side, runner.folders_of(side))
+            copy = runner.HotPathCopy(world, side, task.inputs, given=task.kind == "time")
         elif task.suite == COMMANDS:
             copy = runner.CommandCopy(side, name, task.arguments, self._home())
             return copy
@@ -82,7 +81,9 @@ class Versions:
         self.check(name)
         return copy
 
-    def _world(self, name: str, side: Side, folders: Sequence[Path], working: Path) -> World:
+    def _world(
+        self, name: str, side: Side, folders: Sequence[Path], working: Path | None = None
+    ) -> World:
         whole, compiled = Path(side.whole), self.task.compiled
         return World(whole, side.packages, folders, working, name, self._home(), compiled)
 
