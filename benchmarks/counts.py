@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 from mlpperf.engine.compare.work import Work
 from mlpperf.engine.table import Table
 from mlpperf.engine.words import rounded
+from mlpperf.engine.worker.calls import Counts
 from mlpperf.engine.worker.counting import counted
-from mlpperf.engine.worker.counts import Counts
 from mlpperf.engine.worker.runner import Runner
 
 TEXT = " ".join(f"word{number % 7} 'a b' <b>{number}</b>" for number in range(60))

@@ -1,9 +1,12 @@
 """The pytest-benchmark suite as its users run it, on one small group of the catalogue."""
 
+import ast
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,20 @@ def test_plain_run_checks_and_times_nothing() -> None:
     assert "4 passed" in shown
     assert "paired speedups" not in shown
     assert "OPS" not in shown
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted([*ROOT.glob("benchmarks/*.py"), *ROOT.glob("tools/*.py")]),
+    ids=lambda file: file.name,
+)
+def test_what_a_program_imports_of_the_package_is_there(file: Path) -> None:
+    """No test runs most of these programs, and no type checker reads the benchmarks."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mlpperf"):
+            module = import_module(str(node.module))
+            for name in (alias.name for alias in node.names):
+                assert hasattr(module, name) or find_spec(f"{node.module}.{name}"), name
 
 
 @dataclass
