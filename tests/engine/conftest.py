@@ -173,7 +173,8 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 # Each line of input asks for a worker: its environment, its folder, and with it its streams, where
 # to tell how it ends, its lifeline and its page. It has a guard, which is the real one; only that
 # it does not become another Python, but goes on as this one.
-SERVER = (
+# Its own parent ends at once, since tests look at the children that a process of tests has.
+SERVER = "import os\nif os.fork(): os._exit(0)\n" + (
     START_WORKER.replace(
         "main()\n",
         f"""
@@ -284,8 +285,7 @@ def servers() -> Iterator[Callable[[str], socket.socket]]:
             variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": without_plugins}
             command = [sys.executable, "-c", SERVER]
             with theirs:
-                process = subprocess.Popen(command, stdin=theirs, env=variables)
-            stack.callback(process.wait)
+                subprocess.run(command, stdin=theirs, env=variables, check=True)
             return stack.enter_context(ours)
 
         yield server
