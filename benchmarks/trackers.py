@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given = parser.parse_args(arguments)
     sizes = [percentage(text, "--size") for text in given.size or ()] or SIZES
-    recording = Recording("calibration", "calibrations", given.records, measured_here=False)
+    recording = Recording("calibration", "calibrations", given.records)
     done = []
     with scratch("mutants") as folder:
         (folder / "versions").mkdir()
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         for trial in trials:
             content = calibration_content(trial, given.tracker, SUITE_BUDGET[0], given.series)
-            recording.add({**content, **environment(*made.interpreter).fields()})
+            recording.add({**content, **environment(*made.interpreter).fields(), "in_force": None})
             done.append(trial)
             print(f"{100 * trial.size:g} %: {len(trial.detected)} of {len(trial.targets)} detected")
     console().print(show.calibration(detection_rates(done)))

@@ -119,9 +119,7 @@ def compare(
         )
     part = shard_of(shard) if shard else None
     # Those of shards have a file of their own, which no history reads.
-    recording = Recording(
-        "comparison", "shards" if part else "comparisons", records, measured_here=False
-    )
+    recording = Recording("comparison", "shards" if part else "comparisons", records)
     request = Request(
         base,
         head,
@@ -166,7 +164,7 @@ def merge(
     from ..engine.history.recording import Recording
 
     result, measured = merged(read_parts(folder))
-    recording = Recording("comparison", "comparisons", records, measured_here=False)
+    recording = Recording("comparison", "comparisons", records)
     if not result.same:
         recording.keep_once(*recording.complete({**record(result), **measured}))
     conclude(result, recording, format, verbose, Explained())

@@ -128,7 +128,7 @@ def explained(
         return Explained(sentence="The causes are unknown: interrupted.")
     except MlpperfError as reason:  # the comparison is none the worse for it
         return Explained(sentence=f"The causes are unknown: {str(reason).rstrip('.')}.")
-    Recording("causes", "causes", records, measured_here=False).add(record(causes))
+    Recording("causes", "causes", records).add(record(causes))
     return Explained(causes)
 
 

@@ -63,7 +63,7 @@ def backfill(
         raise MlpperfError(f"--every takes a number from 1 on, not {every}.")
     if minutes is not None and not minutes >= 0:
         raise MlpperfError(f"--minutes takes a number from 0 on, not {minutes:g}.")
-    recording = Recording("comparison", "comparisons", records, measured_here=False)
+    recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(commits, since).thinned(every)
     asked = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": budget}
     request = _request(lineage, series=series or (), **asked)
@@ -131,7 +131,7 @@ def bisect(
     wanted, share = options.one_series(name, series), percentage(confidence, "--confidence")
     if not 0.5 <= share < 1:
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")
-    recording = Recording("comparison", "comparisons", records, measured_here=False)
+    recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(f"{good}..{bad}")
     plan = Plan(gathered(recording.file.parent, lineage, strict=True))
     seconds = budget if budget is not None or wanted is None else SECONDS_OF_ONE

@@ -133,7 +133,7 @@ def calibrate(
     from ..engine.versions.revisions import Revisions
     from ..engine.versions.scratch import scratch
 
-    recording = Recording("calibration", "calibrations", records, measured_here=False)
+    recording = Recording("calibration", "calibrations", records)
     sizes = [percentage(text, "--size") for text in size] if size else list(SIZES)
     done: list[Trial] = []
     with scratch("mutants") as temporary, terminal.progress() as bar:
@@ -164,7 +164,7 @@ def calibrate(
         ):
             content = calibration_content(trial, "mlpperf", seconds, series or ())
             measured_in = environment(*made.interpreter).fields() if made.suites else {}
-            recording.add({**content, **measured_in})
+            recording.add({**content, **measured_in, "in_force": None})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
     rates = detection_rates(done)

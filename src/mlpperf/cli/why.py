@@ -64,7 +64,7 @@ def why(
         raise MlpperfError("A benchmark and a command after -- exclude each other.")
     asked: dict[str, Any] = {"kinds": suite or (), "python": python, "extra": with_ or ()}
     asked |= {"usual": extensions.hot_paths(), "command": words}
-    recording = Recording("causes", "causes", records, measured_here=False)
+    recording = Recording("causes", "causes", records)
     if base is None:
         record, changed = latest(recording.file.parent, shlex.join(words) or wanted)
         asked["command"] = words or _recorded_command(record, changed)
@@ -72,7 +72,7 @@ def why(
     else:
         named = [wanted] if wanted else ()
         request = Request(base, head, series=named, exact=False, **asked)
-        before = Recording("comparison", "comparisons", records, measured_here=False)
+        before = Recording("comparison", "comparisons", records)
         result = compared(request, before)
         if before.lost:
             raise before.lost

@@ -133,7 +133,7 @@ def test_what_is_in_force_here_is_not_measured_for_what_others_measure(
 ) -> None:
     measured: list[None] = []
     monkeypatch.setattr(records, "in_force", lambda: measured.append(None) or InForce(1))
-    Recording("number", "numbers", tmp_path, measured_here=False).add({"number": 1})
+    Recording("number", "numbers", tmp_path).add({"number": 1, "in_force": None})
     assert not measured
     recording = Recording("number", "numbers", tmp_path)
     recording.add({"number": 2})

@@ -56,7 +56,7 @@ def ladder(
     settings = settings_given(batch_size, None, changed)
     count = epochs if epochs is not None else QUICK if quick else settings.epochs
     rungs = [rung_named(name) for name in rung] if rung else list(RUNGS)
-    recording = Recording("ladder", "ladders", records, measured_here=False)
+    recording = Recording("ladder", "ladders", records)
     loaded = _loaded(data, batch_size)
     about = {"data": data, "batch_size": batch_size, "epochs_timed_as": settings.epochs}
     about |= {"settings": asdict(settings)}
@@ -98,7 +98,7 @@ def peers(
     chosen = [peer_named(name) for name in peer] if peer else list(PEERS)
     settings = ARTICLE.with_batch(batch_size)
     count = epochs if epochs is not None else QUICK if quick else settings.epochs
-    recording = Recording("peers", "peers", records, measured_here=False)
+    recording = Recording("peers", "peers", records)
     _loaded(data, batch_size)
     _follow(
         lambda progress: contest(chosen, settings, data, epochs=count, progress=progress),

@@ -132,10 +132,11 @@ def in_turns(
     """
     rng = np.random.default_rng(seed)
     with contextlib.ExitStack() as stack:
+        for process in processes:
+            stack.callback(process.close)
         for number, process in enumerate(processes):
             progress(f"{process.peer.name} starts")
             for one in processes[number : number + at_once]:
-                stack.callback(one.close)
                 one.launch(settings, data)
             process.get_ready()
         for done in range(0, settings.epochs, TURN_EPOCHS):

@@ -265,6 +265,7 @@ def record(result: Comparison) -> dict[str, Any]:
     left_out = ("findings", "environment", "project", "policy", "shard")
     content = {key: value for key, value in vars(result).items() if key not in left_out}
     fields = {NAMES_ON_DISK.get(key, key): value for key, value in content.items()}
+    fields["in_force"] = None  # other processes measured
     if result.environment:  # instead of our own
         fields.update(result.environment.fields())
     fields["policy"] = msgspec.to_builtins(result.policy)

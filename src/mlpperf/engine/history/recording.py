@@ -29,7 +29,6 @@ class Recording:
     kind : what sort of records they are, such as race.
     name : of their file, without its ending, such as races.
     folder : of the file; by default that of `records_folder`.
-    measured_here : whether this process measures, and not others that it starts.
 
     Attributes
     ----------
@@ -38,11 +37,8 @@ class Recording:
     lost : why the result of a command could not be recorded, until it has been shown.
     """
 
-    def __init__(
-        self, kind: str, name: str, folder: Path | None = None, measured_here: bool = True
-    ) -> None:
+    def __init__(self, kind: str, name: str, folder: Path | None = None) -> None:
         self.kind = kind
-        self._measured_here = measured_here
         self.written: list[dict[str, Any]] = []
         self.lost: MlpperfError | None = None
         self.file = append([], folder or records_folder(), name)
@@ -68,7 +64,7 @@ class Recording:
 
     def complete(self, *contents: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The records that `add` would append, without appending them."""
-        return as_records(self.kind, self._commit, contents, self._measured_here)
+        return as_records(self.kind, self._commit, contents)
 
     def read(self, kind: type[AnyRecord]) -> list[AnyRecord]:
         """The records that were written, as their kind."""

@@ -138,11 +138,8 @@ def current_commit(folder: Path | None = None) -> CodeVersion:
     return CodeVersion(query("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
 
 
-def context(kind: str, commit: CodeVersion, measured_here: bool = True) -> dict[str, Any]:
-    """The fields of `Origin` for a record that is written here and now.
-
-    What is in force is measured, which takes a second, if this process measured the rest as well.
-    """
+def context(kind: str, commit: CodeVersion) -> dict[str, Any]:
+    """The fields of `Origin` for a record that is written here and now, but for `in_force`."""
     setting, here = Setting.current(), environment()
     return {
         "schema": SCHEMA,
@@ -153,23 +150,24 @@ def context(kind: str, commit: CodeVersion, measured_here: bool = True) -> dict[
         "device": setting.device,
         "threads": threads(),
         "setting": asdict(setting),
-        "in_force": asdict(in_force()) if measured_here else None,
+        "in_force": None,
         "freed_memory": "kept" if keep_freed_memory() else "returned",
         "versions": dict(here.versions),
     }
 
 
 def as_records(
-    kind: str,
-    commit: CodeVersion,
-    contents: Iterable[Mapping[str, Any]],
-    measured_here: bool = True,
+    kind: str, commit: CodeVersion, contents: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """A record for each of `contents`, which is what was measured, as JSON can hold it.
 
-    A field of a content replaces the field of `context` that has the same name.
+    A field of a content replaces the field of `context` that has the same name. What is in force
+    here is measured, which takes a second, unless every content has it, or None because other
+    processes measured.
     """
-    common = context(kind, commit, measured_here)
+    common, contents = context(kind, commit), list(contents)
+    if not all("in_force" in content for content in contents):
+        common["in_force"] = asdict(in_force())
     return [finite({**common, **content}) for content in contents]
 
 

@@ -151,7 +151,8 @@ def markdown(causes: Causes) -> str:
 def record(causes: Causes) -> dict[str, Any]:
     """The causes as JSON can hold them."""
     fields = msgspec.to_builtins(causes)
-    return {**fields, "verdict": sentences(causes), "exit_code": exit_code(causes)}
+    about = {"verdict": sentences(causes), "exit_code": exit_code(causes), "in_force": None}
+    return {**fields, **about}
 
 
 def exit_code(causes: Causes) -> int:
