@@ -5,7 +5,8 @@
 Each trial changes one to four functions that a benchmark runs, of which one becomes slower by about
 2 to 10 %: by a loop, a copy, a cache that is lost, or a search through a list. The others get a
 statement that does nothing. Trials alternate between a small package and the projects given, in
-whose functions loops are planted. Each trial is a line of JSON; a summary is the last line.
+whose functions loops are planted. Each trial is a line of JSON; a summary is the last line. What is
+counted is recorded in `experiments.jsonl`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from experiments import Experiment
 from mlpperf.engine.calibrate.planted import has_room, planted, traced
 from mlpperf.engine.compare.context import Context
 from mlpperf.engine.compare.dry_run import dry_run
@@ -132,6 +134,18 @@ class Trial:
     seconds: float
     unknown: str
 
+    @property
+    def counted(self) -> dict[str, tuple[int, int]]:
+        """What the table of the documentation counts of a trial."""
+        if self.unknown:
+            return {"no cause could be looked for": (1, 1)}
+        return {
+            "no cause could be looked for": (0, 1),
+            "the guilty function is named first": (int(self.first), 1),
+            "an innocent function is blamed": (int(bool(self.blamed)), 1),
+            "the effects add up to the whole": (int(self.adds_up), 1),
+        }
+
 
 def main() -> None:
     """Run the trials."""
@@ -140,7 +154,9 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--budget", type=float, default=60.0)
     options.add_argument("--project", type=Path, action="append", default=[])
+    options.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given = options.parse_args()
+    experiment = Experiment(__file__, given.records)
     rng = random.Random(given.seed)
     trials = []
     for number in range(given.count):
@@ -153,6 +169,7 @@ def main() -> None:
                 continue
         print(json.dumps(asdict(trial)), flush=True)
         trials.append(trial)
+        experiment.add(trial.project, trial.counted)
     measured = [trial for trial in trials if not trial.unknown]
     print(
         f"{len(trials)} trials, {len(measured)} measured: guilty named first in "

@@ -5,7 +5,8 @@
 Half of the trials compare a command with itself plus `--share` percent of work. The other half
 compare it with itself, where any change that is reported is a false alarm. Each trial is judged by
 `mlpperf compare`. The same seconds are then spent in the usual way: all runs of one version one
-after the other, then those of the other, and Welch's test with the same false-alarm rate.
+after the other, then those of the other, and Welch's test with the same false-alarm rate. What is
+counted is recorded in `experiments.jsonl`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from experiments import Experiment
 from mlpperf.engine.compare.budget import FALSE_ALARM
 from mlpperf.engine.statistics.quantiles import student_quantile
 
@@ -41,6 +43,7 @@ def main():
         pass
 '''
 THRESHOLD = 0.005
+CHANGED = ("slower", "faster")
 EFFORT = 400_000  # rounds of a loop, until it is known how long they take
 
 
@@ -129,6 +132,17 @@ def one_after_the_other(town: Town, base: str, head: str, budget: float) -> str:
     return "slower" if change > 0 else "faster"
 
 
+def counted(
+    given: argparse.Namespace, way: str, planted: bool, word: str
+) -> tuple[str, dict[str, tuple[int, int]]]:
+    """What the table of the documentation counts of a trial."""
+    about = f"{given.milliseconds:g} ms, {given.budget:g} s {way.replace('_', ' ')}"
+    if not planted:
+        return about, {"equal commands are called slower or faster": (int(word in CHANGED), 1)}
+    what = f"a command that is {given.share:g} % slower is called slower"
+    return about, {what: (int(word == "slower"), 1)}
+
+
 def main() -> None:
     """Make all trials, and print how often each way reports a slower command."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -137,7 +151,9 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=60.0, help="seconds of timing")
     parser.add_argument("--milliseconds", type=float, default=50.0, help="of the command")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given = parser.parse_args()
+    experiment = Experiment(__file__, given.records)
     rng, ways = random.Random(given.seed), (by_mlpperf, one_after_the_other)
     verdicts: dict[tuple[str, bool], Counter[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -151,6 +167,7 @@ def main() -> None:
             for way in rng.sample(ways, len(ways)):
                 word = way(town, base, head, given.budget)
                 verdicts.setdefault((way.__name__, planted), Counter())[word] += 1
+                experiment.add(*counted(given, way.__name__, planted, word))
             print(f"{number + 1} of {given.trials}", file=sys.stderr)
     for (name, planted), counts in sorted(verdicts.items()):
         what = f"{given.share:g} % slower" if planted else "the same"

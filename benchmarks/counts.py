@@ -4,8 +4,9 @@
 
 Each time, a copy of a module of the standard library gets one statement, in a function drawn at
 random among those that a call of it runs. Counts have to attribute the whole difference to that
-function. Equal copies must not differ in anything. It prints a table in Markdown, and ends with 1
-if a planted statement is missed, or equal code differs.
+function. Equal copies must not differ in anything. It prints a table in Markdown, records what it
+counted in `experiments.jsonl`, and ends with 1 if a planted statement is missed, or equal code
+differs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from experiments import Experiment
 from mlpperf.engine.compare.work import Work
 from mlpperf.engine.table import Table
 from mlpperf.engine.words import rounded
@@ -101,7 +103,9 @@ def main() -> None:
     parser.add_argument("--planted", type=int, default=100, help="statements to plant")
     parser.add_argument("--equal", type=int, default=200, help="comparisons of equal code")
     parser.add_argument("--seed", type=int, default=1, help="of what is planted where")
+    parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     options = parser.parse_args()
+    experiment = Experiment(__file__, options.records)
     rng, modules = random.Random(options.seed), list(SUBJECTS)
     sources = {module: Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules}
     found, shares, false = 0, list[float](), 0
@@ -136,6 +140,13 @@ def main() -> None:
     ]
     print(Table("", ("versions", "comparisons", "result"), rows, text=(0, 2)).to_markdown())
     print(f"\nThe statement is {half} % of the bytecodes in half of them, {least} % at least.")
+    experiment.add(
+        f"modules of Python, a statement of {least} % or more of the bytecodes",
+        {
+            "a planted statement is attributed to its function": (found, len(shares)),
+            "equal code differs": (false, options.equal),
+        },
+    )
     sys.exit(int(found < len(shares) or false > 0))
 
 

@@ -5,7 +5,7 @@
 Each kind changes a small project and calls a command. Whatever it is given, a command must end with
 an expected exit code, within a time, without a traceback, without processes or temporary files that
 stay, and without running or changing anything outside of its copies. It ends with 1 if one does
-not.
+not. What is counted is recorded in `experiments.jsonl`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from experiments import Experiment
 from kills import contents, left
 
 CORE = "def area(n=1000):\n    return sum(i * i for i in range(n * {share} // 100)) * 0 + n\n"
@@ -274,7 +275,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="*", help="kinds whose name matches this pattern")
     parser.add_argument("--budget", type=float, default=1.0, help="seconds, as of compare")
+    parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given, bad, number = parser.parse_args(), 0, 0
+    experiment = Experiment(__file__, given.records)
     print(f"{'kind':32} {'expected':9} {'result':10} faults")
     for kind in (one for one in KINDS if fnmatchcase(one.name, given.only)):
         with tempfile.TemporaryDirectory() as folder:
@@ -283,4 +286,5 @@ if __name__ == "__main__":
         expected = " or ".join(map(str, sorted(kind.expected)))
         print(f"{kind.name:32} {expected:9} {result:10} {'; '.join(found) or 'none'}", flush=True)
     print(f"{bad} of {number} kinds have faults")
+    experiment.add("hostile repositories and files", {"a kind has faults": (bad, number)})
     sys.exit(min(bad, 1))

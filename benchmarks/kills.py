@@ -4,7 +4,7 @@
 
 Whatever the moment: no process may be left, no temporary file after the next comparison, every
 record has to be readable, nothing in the project may have changed, and no traceback is shown. It
-ends with 1 if any of that does not hold.
+ends with 1 if any of that does not hold. What is counted is recorded in `experiments.jsonl`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+
+from experiments import Experiment
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 ENDS_WITHIN = 20.0  # seconds after the signal
@@ -176,9 +178,13 @@ if __name__ == "__main__":
     parser.add_argument("--times", type=int, default=200, help="how many; 200 by default")
     parser.add_argument("--seed", type=int, default=0, help="of moments and signals")
     parser.add_argument("--budget", type=float, default=2.0, help="seconds, as of compare")
+    parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given = parser.parse_args()
+    experiment = Experiment(__file__, given.records)
     for one in (signal.SIGINT, signal.SIGHUP):
         # The background of a shell, and nohup, ignore them; comparisons would inherit that.
         if signal.getsignal(one) is signal.SIG_IGN:
             signal.signal(one, lambda *_: None)
-    sys.exit(min(kills(given.times, given.seed, given.budget), 1))
+    bad = kills(given.times, given.seed, given.budget)
+    experiment.add("a signal at a random moment", {"something is left or lost": (bad, given.times)})
+    sys.exit(min(bad, 1))

@@ -21,6 +21,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from experiments import Experiment
 from mlpperf.engine.history.branch import Branch
 from mlpperf.engine.history.exchange import kinds_of, pull, push
 from mlpperf.engine.history.races import RaceRecord
@@ -81,6 +82,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="keep the repositories in this one")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--cases", type=int, nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given = parser.parse_args()
     if given.work:
         work(given.work, given.cases)
@@ -94,6 +96,7 @@ def main() -> int:
 
 def count(given: argparse.Namespace, folder: Path) -> int:
     """Append and kill in a folder; 1 if a record is lost or there twice."""
+    experiment = Experiment(__file__, given.records)
     git("init", "--quiet", "--bare", "bare", folder=folder)
     workers = []
     for number in range(given.processes):
@@ -128,6 +131,12 @@ def count(given: argparse.Namespace, folder: Path) -> int:
         f"{len(reported)} reported, {len(lost)} lost, {len(doubled)} doubled; {seconds:.0f} s, "
         f"{pulled.files} files of {pulled.size / 1e6:.2f} MB."
     )
+    about = f"{given.processes} processes, {killed} times one is killed"
+    rows = {
+        "an appended record is lost": (len(lost), len(reported)),
+        "a record is there twice": (len(doubled), len(there)),
+    }
+    experiment.add(about, rows)
     return int(bool(lost or doubled or len(reported) < given.appends or len(there) < len(reported)))
 
 

@@ -9,7 +9,7 @@ down by 3 to 20 %. In a clone, two commits are compared, or a loop is planted in
 benchmarks run. The long run has the budget of all shards together. It ends with 1 if fewer than
 99 % of the benchmarks have the same verdict. With `--equal`, the code of both versions is the same,
 in as many unions of shards and without a long run, and it ends with 1 if any raises an alarm, or if
-most benchmarks were undecided.
+most benchmarks were undecided. What is counted is recorded in `experiments.jsonl`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from experiments import Experiment
 from planting import KINDS, Clone
 
 Name = tuple[str, str, str]
@@ -92,6 +93,13 @@ def united(folder: Path, options: Sequence[str], shards: int, budget: float) -> 
         return mlpperf(folder, "merge", parts, "--format", "json", ends=(0, 1, 2))
 
 
+def subject(given: argparse.Namespace) -> str:
+    """What is compared in shards, for the table of the documentation."""
+    commits = f" {' '.join(given.commits)}" if given.commits else ""
+    project = given.project.name if given.project else f"{given.series} benchmarks"
+    return f"{project}{commits}, {given.shards} shards of {given.budget:g} s"
+
+
 def equal(folder: Path, given: argparse.Namespace) -> int:
     """Count the unions of equal code that raise an alarm."""
     alarms, judged, every = 0, 0, 0
@@ -103,6 +111,9 @@ def equal(folder: Path, given: argparse.Namespace) -> int:
         judged += sum(counts[verdict] for verdict in DECIDED)
         told = ", ".join(f"{times} {verdict}" for verdict, times in counts.items())
         print(f"{number + 1}: {told}; {'ALARM' if alarm else 'no alarm'}", flush=True)
+        given.experiment.add(
+            subject(given), {"a union of equal code raises an alarm": (int(alarm), 1)}
+        )
     print(
         f"{alarms} of {given.equal} unions of equal code raised an alarm; {judged} of {every} "
         "benchmarks were decided."
@@ -132,11 +143,17 @@ def agreement(folder: Path, given: argparse.Namespace, slow: Collection[Name] | 
         f"{given.shards} shards. Of {len(decided)} that were decided both times, {len(opposed)} "
         "have verdicts that exclude each other."
     )
+    counted = {
+        "a benchmark has the same verdict as in one run": (len(pairs) - len(differ), len(pairs)),
+        "verdicts exclude each other, where both are decided": (len(opposed), len(decided)),
+    }
     if slow is not None:
         false = [
             name for name, verdict in union.items() if verdict == "slower" and name not in slow
         ]
         print(f"{len(false)} false alarms.")
+        counted["a benchmark of equal code is called slower"] = (len(false), len(union) - len(slow))
+    given.experiment.add(subject(given), counted)
     return int(agree < AGREE_LEAST)
 
 
@@ -150,7 +167,9 @@ def main() -> int:
     parser.add_argument("--commits", nargs=2, help="of the clone; else a slowdown is planted")
     parser.add_argument("--equal", type=int, default=0, help="unions of equal code")
     parser.add_argument("--seed", type=int, default=1, help="of what is planted")
+    parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given = parser.parse_args()
+    given.experiment = Experiment(__file__, given.records)
     with tempfile.TemporaryDirectory(prefix="shards-") as temporary:
         folder, slow = Path(temporary, "project"), None
         if given.project and (given.commits or given.equal):
