@@ -24,7 +24,16 @@ from mlpperf.engine.words import percent, seconds, times
 from readme_headline import headline
 from readme_samples import SAMPLES
 from readme_tables import machine, markdown, on_the_last_machine, records, where
-from readme_tracker import calibration, example, gauntlet, histories, hunt, regressions, scale
+from readme_tracker import (
+    calibration,
+    example,
+    experiments,
+    gauntlet,
+    histories,
+    hunt,
+    regressions,
+    scale,
+)
 
 
 def _measured(table: Table) -> str:
@@ -254,6 +263,7 @@ BLOCKS: dict[str, Block] = {
     "gauntlet": gauntlet,
     "hunt": hunt,
     "regressions": regressions,
+    "experiments": experiments,
     "scale": scale,
     "histories": histories,
     "example": example,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlpperf.engine.calibrate import show as calibrate_show
 from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display, series_of
-from mlpperf.engine.calibrate.trials import detection_rates
+from mlpperf.engine.calibrate.trials import Rate, detection_rates
 from mlpperf.engine.history.records import Fields
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.words import by_percent, seconds
@@ -90,6 +90,30 @@ def regressions(folder: Path) -> str:
     named = sum(r["named"] for r in latest)
     sentence = f"Named: {named} of {len(latest)}."
     return "\n\n".join((table, sentence, where(*latest)))
+
+
+EXPERIMENT_COLUMNS = ("program", "with", "counted", "result", "95 % interval")
+
+
+def experiments(folder: Path) -> str:
+    """What the programs in `benchmarks/` counted in all of their runs, by machine."""
+    machines: dict[Hashable, list[Fields]] = {}
+    for record in lines(folder, "experiments"):
+        machines.setdefault(machine(record), []).append(record)
+    return "\n\n".join(map(_counted, machines.values()))
+
+
+def _counted(every: list[Fields]) -> str:
+    rates: dict[tuple[str, str, str], Rate] = {}
+    for record in every:
+        key = record["program"], record["subject"], record["what"]
+        before = rates.get(key, Rate(0, 0))
+        rates[key] = Rate(before.hits + record["hits"], before.of + record["of"])
+    rows = [
+        (f"`{program}`", subject, what, f"{rate.hits} of {rate.of}", calibrate_show.bounds(rate))
+        for (program, subject, what), rate in sorted(rates.items())
+    ]
+    return f"{markdown(EXPERIMENT_COLUMNS, rows, left=3)}\n\n{where(*every)}"
 
 
 GAUNTLET_COLUMNS = (

@@ -113,6 +113,16 @@ def test_commits_that_nothing_ties_are_told(branch: Branch) -> None:
     assert "3 commits are not linked to their parents (for any benchmark)" in told(plan)
 
 
+def test_a_benchmark_that_ends_is_no_gap(branch: Branch) -> None:
+    plan, here = branch(4, {})
+    gone = Series("gone", "case", "variant")
+    for base in range(3):
+        here.steps = {HOT: {}, gone: {}} if base < 2 else {HOT: {}}
+        plan.levels.add(here.record(base, base + 1))
+    assert f"1 benchmark has no result at {plan.levels.lineage[3].short}: gone" in told(plan)
+    assert "backfill" not in told(plan)
+
+
 def test_what_is_hardly_known_is_not_called_unchanged_without_a_word(branch: Branch) -> None:
     for error, wide in ((0.001, False), (0.1, True)):
         plan, here = branch(3, {}, error=error)

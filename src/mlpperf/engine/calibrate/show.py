@@ -24,13 +24,14 @@ def calibration(
         detected = ["", "", ""]
         if rates.detected.of:
             rate = f"{rates.detected.hits} of {rates.detected.of}"
-            detected = [rate, _bounds(rates.detected), by_percent(1 + rates.measured)]
-        alarms = (f"{rates.alarms.hits} of {rates.alarms.of}", _bounds(rates.alarms))
+            detected = [rate, bounds(rates.detected), by_percent(1 + rates.measured)]
+        alarms = (f"{rates.alarms.hits} of {rates.alarms.of}", bounds(rates.alarms))
         rows.append((f"{100 * rates.size:g} %", *detected, *alarms, seconds(rates.seconds)))
     return Table(title, columns, rows)
 
 
-def _bounds(rate: Rate) -> str:
+def bounds(rate: Rate) -> str:
+    """The interval of a probability, in percent."""
     low, high = rate.bounds
     return f"{100 * low:.3g}–{100 * high:.3g} %"
 
@@ -45,7 +46,7 @@ def detectable(table: Sequence[DetectionRate]) -> str:
             share = f"{rates.detected.hits} of {rates.detected.of}"
             return (
                 f"Most slowdowns of {100 * rates.size:g} % are detected: {share}, 95 % interval "
-                f"{_bounds(rates.detected)}."
+                f"{bounds(rates.detected)}."
             )
     return (
         "No size was detected in most cases with certainty; use more --trials or a larger --size."

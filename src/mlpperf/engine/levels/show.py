@@ -115,7 +115,8 @@ def notes(levels: Levels) -> list[str]:
         f"{count(len(levels.links), 'comparison')} of two commits{each}.",
         f"False-alarm rate: at most {100 * ALARMS:g} % for the whole history.",
     ]
-    if wide := sum(Known.of(fit).within > WELL for fit in all_fits.values()):
+    known = {series: Known.of(fit) for series, fit in all_fits.items()}
+    if wide := sum(one.within > WELL for one in known.values()):
         are = "benchmark is" if wide == 1 else "benchmarks are"
         sentences.append(
             f"{wide:,} {are} not known within ±{100 * WELL:g} %: compare with a larger --budget."
@@ -147,8 +148,7 @@ def notes(levels: Levels) -> list[str]:
         )
     if later := not_compared(levels):
         sentences.append(f"{later}. Run `mlpperf backfill`.")
-    gaps = {series: [g for g in fit.gaps if g <= levels.newest] for series, fit in all_fits.items()}
-    if unlinked := {series: places for series, places in gaps.items() if places}:
+    if unlinked := {series: one.gaps for series, one in known.items() if one.gaps}:
         number = len(set().union(*unlinked.values()))
         are = f"{number:,} commits are not linked to their parents"
         are = "1 commit is not linked to its parent" if number == 1 else are
@@ -156,6 +156,14 @@ def notes(levels: Levels) -> list[str]:
         of = "any benchmark" if len(unlinked) == len(all_fits) else names
         sentences.append(
             f"{are} (for {of}). Run `mlpperf backfill`, or raise --budget for slow benchmarks."
+        )
+    if ended := {series: k.last for series, k in known.items() if k.last < levels.newest}:
+        newest, since = lineage[levels.newest].short, lineage[min(ended.values())].short
+        have = "benchmark has" if len(ended) == 1 else "benchmarks have"
+        names = some([series.name for series in ended], NAMED_MOST)
+        sentences.append(
+            f"{len(ended):,} {have} no result at {newest}: {names}. Unless they were removed, run "
+            f"`mlpperf compare {since} {newest} --exact`."
         )
     if levels.unreadable:
         sentences.append(
