@@ -273,6 +273,8 @@ IMPORTER = "from importlib import import_module\n\n"
         ("def buy(patch):\n    return patch('town.streets.STEPS', 3)\n", True),
         ("def buy(x):\n    match x:\n        case str(STEPS=1): return 2\n", True),
         ("def buy(n):\n    import streets\n    return getattr(streets, n)\n", True),
+        ("import streets.more\n\ndef buy(n):\n    return getattr(streets, n)\n", True),
+        ("import streets.more as more\n\ndef buy(n):\n    return getattr(more, n)\n", False),
         ("def buy():\n    import STEPS\n    return STEPS\n", False),
         ("STEPS = 3\n\ndef buy():\n    return STEPS\n", False),
         ("from . import streets\n\ndef buy(name):\n    return getattr(streets, name)\n", True),
@@ -289,6 +291,26 @@ def test_names_are_also_reached_by_strings(shops: str, touched: bool, tmp_path: 
     base = {"shops": shops}
     changed = between(tmp_path, base, streets=STREETS.replace("STEPS = 10", "STEPS = 20"))
     assert any(line.startswith("def buy") for line in named(changed, tmp_path)) is touched
+
+
+@pytest.mark.parametrize("written", ["ϵ", "µ", "ϕ", "ﬁ"])
+def test_names_are_the_same_however_their_letters_are_written(written: str, tmp_path: Path) -> None:
+    """Python normalises them, such as the sign for micro to the letter."""
+    streets = f"{written} = 10\n\ndef walk():\n    return {written}\n"
+    changed = between(tmp_path, {"streets": streets}, streets=streets.replace("10", "20"))
+    assert named(changed, tmp_path) == {"def walk()"}
+
+
+def test_names_are_read_in_the_encoding_that_the_file_declares(tmp_path: Path) -> None:
+    text = "# coding: latin-1\nmaß = {}\n\ndef walk():\n    return maß\n"
+    versions = []
+    for side, size in (("base", 10), ("head", 20)):
+        file = tmp_path / side / "town/streets.py"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(text.format(size).encode("latin-1"))
+        versions.append(Version(side, None, tmp_path / side))
+    lines = changes(*versions).effects["town/streets.py"].lines["head"]["town/streets.py"]
+    assert (4, 5) in lines
 
 
 @pytest.mark.parametrize(

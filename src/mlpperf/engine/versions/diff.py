@@ -96,6 +96,7 @@ def _changes(both: Trees, base: Version, head: Version) -> Changes:
             for side, of_side in places.items():
                 places[side] = {_from(below, n): sorted(lines) for n, lines in of_side.items()}
         effect.unsure = {_from(below, n): why for n, why in effect.unsure.items()}
+        effect.values = {_from(below, n): held for n, held in effect.values.items()}
         effects[_from(below, name)] = effect
     return Changes("", effects)
 

@@ -46,6 +46,7 @@ class Effect:
     lines : for each version (base, head) and file, the lines of the changed functions.
     tops : likewise, of the code that differs and is run when a module is imported.
     unsure : files with an effect that cannot be followed once they run, and why.
+    values : names with another value, by file.
     elsewhere : something else than the bodies of functions changed: a decorator, a constant, data.
     data : whether the file is read rather than run.
     named : for data, whether Python code names files of its kind.
@@ -54,6 +55,7 @@ class Effect:
     lines: Places = field(default_factory=lambda: {"base": {}, "head": {}})
     tops: Places = field(default_factory=lambda: {"base": {}, "head": {}})
     unsure: dict[str, str] = field(default_factory=dict)
+    values: dict[str, list[str]] = field(default_factory=dict)
     elsewhere: bool = False
     data: bool = False
     named: bool = False
@@ -126,6 +128,7 @@ class Followed:
         if self._names or self._strings or self._module:
             self._spread()
         effect = self.effect
+        effect.values = {file: sorted(own - OUTSIDE) for file, own in self._here.items()}
         values = self._names - DOCSTRINGS - CODE - LINES - self._added
         effect.elsewhere |= bool(values or effect.unsure or effect.data)
 
@@ -351,7 +354,8 @@ class Followed:
                 self._bind(name, self._names)
             elif part.name in self._names and (last in modules or not last):
                 self._bind(name, part.binds)
-            if (part.name or last) in modules and self._definitions.may_be_module(part, name):
+            modules_of = {part.name or last} | (set() if part.name else part.binds)
+            if modules_of & modules and self._definitions.may_be_module(part, name):
                 self._bare.setdefault(name, set()).update(f"={one}" for one in (*part.binds, last))
         elif part.name == "*":
             self._bind(name, self._names & OUTSIDE)

@@ -124,7 +124,9 @@ def mentioned(
                 names |= {sign for sign, signed in ANY.items() if last in signed}
         elif isinstance(node, ast.Import):
             whole = [one.name for one in node.names if "." not in one.name and not one.asname]
-            names |= {f"^{one}" for one in whole}  # no module's attribute
+            # What is bound is the first package; no module's attribute.
+            firsts = {one.name.partition(".")[0] for one in node.names if not one.asname}
+            names |= {f"^{one}" for one in firsts}
             left += [one for one in node.names if one.name not in whole]
             continue
         elif isinstance(node, ast.MatchClass):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import sys
+import tokenize
+import unicodedata
 from collections.abc import Collection, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -149,7 +152,18 @@ def read(file: Path) -> bytes:
 @lru_cache(maxsize=8192)
 def words_of(text: bytes) -> frozenset[str]:
     """Every word of a text, parts of paths included."""
-    return frozenset(re.findall(r"\w+", text.decode(errors="replace")))
+    if text.isascii():
+        return frozenset(re.findall(r"\w+", text.decode()))
+    return frozenset(re.findall(r"\w+", unicodedata.normalize("NFKC", _decoded(text))))
+
+
+def _decoded(text: bytes) -> str:
+    """A text by the encoding that it declares, as Python reads it."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(text).readline)
+        return text.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        return text.decode(errors="replace")
 
 
 def _missing_submodules(top: Path) -> Iterator[str]:

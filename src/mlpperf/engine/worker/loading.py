@@ -40,7 +40,7 @@ class Versions:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self._worlds: dict[str, list[World]] = {name: [] for name in task.sides}
+        self.worlds: dict[str, list[World]] = {name: [] for name in task.sides}
         self._origins: Origins | None = None
         if task.suite == HOTPATH:
             sys.dont_write_bytecode = False  # only the first process compiles a version's files
@@ -56,8 +56,8 @@ class Versions:
         """A copy of a version's suite, with modules of its own; raises as `check` and `runner`."""
         task, side, runner = self.task, self.task.sides[name], self.runner()
         if task.compiled:
-            into = Path(task.inputs, f"{name}.{len(self._worlds[name])}")
-            side = with_own_files(side, into) if self._worlds[name] else side
+            into = Path(task.inputs, f"{name}.{len(self.worlds[name])}")
+            side = with_own_files(side, into) if self.worlds[name] else side
         copy: Copy
         if task.suite == HOTPATH:
             world = self._world(name, side, runner.folders_of(side))
@@ -77,7 +77,7 @@ class Versions:
         else:
             world = self._world(name, side, list(map(Path, side.folders)), Path(side.root))
             copy = runner.PytestCopy(world, task.arguments)
-        self._worlds[name].append(world)
+        self.worlds[name].append(world)
         self.check(name)
         return copy
 
@@ -133,7 +133,7 @@ class Versions:
         for name in names or self.task.sides:
             own = self.task.sides[name].whole
             others = [Path(s.whole) for s in self.task.sides.values() if s.whole != own]
-            for world in self._worlds[name]:
+            for world in self.worlds[name]:
                 if stray := world.strayed(others):
                     raise MixedError(name, stray)
 
@@ -144,7 +144,7 @@ class Versions:
             raise DependentError(why)
 
     def _all_worlds(self) -> list[World]:
-        return [world for of_version in self._worlds.values() for world in of_version]
+        return [world for of_version in self.worlds.values() for world in of_version]
 
     def registered(self) -> str:
         """Where outside of the only version something of it is registered; "" if nowhere."""

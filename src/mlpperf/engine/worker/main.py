@@ -54,7 +54,8 @@ from .timeout import at_most
 from .timing import ready_in, time_sessions
 from .touching import WATCHED_SECONDS, Touching
 from .tracing import Beginnings, calls_of, loop_times
-from .watching import Watch
+from .values import Comparison
+from .watching import WHEN_LOADED, Watch
 from .wire import from_json, to_json
 
 
@@ -264,10 +265,12 @@ def _touch(versions: Versions) -> Iterator[Message]:
     """
     task = versions.task
     versions.runner()
-    watch = Watch(task.changed, {name: side.root for name, side in task.sides.items()})
+    sides = task.sides.items()
+    wholes = {name: side.whole for name, side in sides}
+    watch = Watch(task.changed, {name: side.root for name, side in sides}, wholes)
     with watch:
         copies = versions.all()
-    shared = watch.loaded()
+    shared = watch.loaded() or _unexplained(versions, watch)
     touching = Touching(watch, task.longest, WATCHED_SECONDS / max(len(task.series), 1))
     set_aside()  # collections are quick then
     followed: dict[Names, float] = {}
@@ -288,6 +291,16 @@ def _touch(versions: Versions) -> Iterator[Message]:
             followed[names] = time.perf_counter() - start
     # The quick ones first: nobody waits until all are followed.
     yield from _extents(task, copies, sorted(followed, key=lambda names: followed[names]))
+
+
+def _unexplained(versions: Versions, watch: Watch) -> str:
+    """Why all series are touched by what the versions hold; nothing if they are not."""
+    leave()
+    worlds = [of_version[0] for of_version in versions.worlds.values() if of_version]
+    if len(worlds) < 2:
+        return ""
+    why = Comparison(worlds, versions.task.changed, watch.changed).unexplained()
+    return why and f"{why}{WHEN_LOADED}"
 
 
 def _extents(task: Task, copies: Mapping[str, Copy], series: Sequence[Names]) -> Iterator[Message]:

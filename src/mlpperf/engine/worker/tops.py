@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dis
-import os
 from collections.abc import Callable, Mapping, Sequence
 from inspect import CO_OPTIMIZED
 from types import FrameType
@@ -18,7 +17,7 @@ class Tops:
     Parameters
     ----------
     lines : first and last lines of the code that differs and is run then, by the file.
-    roots : the folder of each version.
+    wholes : the folder of each version's repository, with a separator at its end.
     real_path : gives the real path of the file of some code.
 
     Attributes
@@ -30,14 +29,14 @@ class Tops:
     def __init__(
         self,
         lines: Mapping[str, Sequence[tuple[int, int]]],
-        roots: Mapping[str, str],
+        wholes: Mapping[str, str],
         real_path: Callable[[str], str],
     ) -> None:
         self._lines, self._real_path = lines, real_path
-        self._below = {side: root + os.sep for side, root in roots.items()}
+        self._below = wholes
         self._folders = tuple(self._below.values())
         self.running: list[FrameType] = []
-        self.failed: dict[str, set[str]] = {side: set() for side in roots}
+        self.failed: dict[str, set[str]] = {side: set() for side in wholes}
 
     def _is_own(self, file: str) -> bool:
         return not file.startswith("<") and self._real_path(file).startswith(self._folders)

@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -66,7 +66,8 @@ class Watch:
     Parameters
     ----------
     effects : what comes of each file that differs, as `versions.following.Effect` has it.
-    roots : the folder of each version; files are below it.
+    roots : the folder of each version, to which the paths of files are relative.
+    wholes : that of its repository.
 
     Attributes
     ----------
@@ -74,7 +75,12 @@ class Watch:
     entered : how often functions began, by their file, line and name.
     """
 
-    def __init__(self, effects: Mapping[str, Mapping[str, Any]], roots: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        effects: Mapping[str, Mapping[str, Any]],
+        roots: Mapping[str, str],
+        wholes: Mapping[str, str],
+    ) -> None:
         self._effects = effects
         self._roots = {side: os.path.realpath(root) for side, root in roots.items()}
         self._files: dict[str, str] = {}  # by their real path
@@ -93,7 +99,8 @@ class Watch:
             for side, files in effect["tops"].items():
                 for file, places in files.items() if side in roots else ():
                     tops.setdefault(self._real(side, file), []).extend(map(tuple, places))
-        self._tops = Tops(tops, self._roots, self._real_path)
+        self._wholes = {side: os.path.realpath(whole) + os.sep for side, whole in wholes.items()}
+        self._tops = Tops(tops, self._wholes, self._real_path)
         self._names = {os.path.basename(file) for file in self._files}  # noqa: PTH119
         # Not by the code objects: those of two versions are equal, whatever their files.
         self._known: dict[Place, frozenset[str]] = {}
@@ -150,6 +157,11 @@ class Watch:
     def _real(self, side: str, name: str) -> str:
         return os.path.realpath(os.path.join(self._roots[side], name))  # noqa: PTH118
 
+    def changed(self, code: CodeType) -> frozenset[str]:
+        """The files that differ in a function, or in what it depends on."""
+        lines, first = self._lines.get(self._real_path(code.co_filename), ()), code.co_firstlineno
+        return frozenset(name for start, end, name in lines if start <= first <= end)
+
     def _is_one_sided(self, name: str) -> bool:
         return not all(os.path.lexists(self._real(side, name)) for side in self._roots)
 
@@ -171,9 +183,7 @@ class Watch:
             if code is _beat.__code__:
                 self._beats += 1
                 return None
-            lines = self._lines.get(self._real_path(code.co_filename), ())
-            names = {name for first, last, name in lines if first <= place[1] <= last}
-            changed = self._known[place] = frozenset(names)
+            changed = self._known[place] = self.changed(code)
         self.entered[place] = self.entered.get(place, 0) + 1
         if changed:
             outer = frame.f_back.f_code if frame.f_back else None
@@ -213,8 +223,8 @@ class Watch:
             return
         place = os.path.realpath(code.co_filename)
         for side, root in self._roots.items():
-            if place.startswith(root + os.sep) or place in self._files:
-                name = self._files.get(place) or os.path.relpath(place, root)
+            if place.startswith(self._wholes[side]) or place in self._files:
+                name = self._files.get(place) or Path(os.path.relpath(place, root)).as_posix()
                 self._executed[side].add(name)
                 added = name in self._effects and self._is_one_sided(name)
                 if added and is_computed(sys._getframe(2)):
@@ -300,7 +310,7 @@ class Watch:
             self._excused = True
 
     def _is_own(self, file: str) -> bool:
-        return any(file.startswith(root + os.sep) for root in self._roots.values())
+        return file.startswith(tuple(self._wholes.values()))
 
     @property
     def why(self) -> str:
