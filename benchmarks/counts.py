@@ -141,7 +141,7 @@ def main() -> None:
     print(Table("", ("versions", "comparisons", "result"), rows, text=(0, 2)).to_markdown())
     print(f"\nThe statement is {half} % of the bytecodes in half of them, {least} % at least.")
     experiment.add(
-        f"modules of Python, a statement of {least} % or more of the bytecodes",
+        "modules of the standard library",
         {
             "a planted statement is attributed to its function": (found, len(shares)),
             "equal code differs": (false, options.equal),
