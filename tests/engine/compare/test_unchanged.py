@@ -44,6 +44,38 @@ def test_a_series_without_an_answer_has_none(faked: Any) -> None:
     assert touched(faked, a="").reasons == {A: ""}
 
 
+LOADED = "runs what changed in a.py (when the suite is loaded)"
+
+
+@pytest.mark.parametrize(
+    ("guilty", "asked"),
+    [
+        ({"a"}, ["abcdefg", *"abcdefg"]),
+        (set(), ["abcdefg"]),
+        ({*"abcdefg"}, ["abcdefg", *"abc"]),  # what they import does it
+    ],
+)
+def test_of_asv_only_the_module_that_runs_changed_code_is_touched(
+    guilty: set[str], asked: list[str], faked: Any
+) -> None:
+    series = [Series(f"{name}.Class", "", name, "asv") for name in "abcdefg"]
+    context, loaded = faked(), []
+
+    def start(*_: object, **task: Any) -> Any:
+        names = [name for _, _, name in task["series"]]
+        loaded.append("".join(names))
+        worker = Worker()
+        why = LOADED if guilty & {*names} else ""
+        worker.answers = iter([Touch(one, why) for one in task["series"]])
+        return contextlib.nullcontext(worker)
+
+    context.pool.start = start
+    with watching(context, series, Changes(), 1.0) as answers:
+        reasons = answers().reasons
+    assert loaded == asked
+    assert {one.variant for one, why in reasons.items() if why} == guilty
+
+
 def test_without_known_changes_nothing_is_asked(faked: Any) -> None:
     for changes in (None, Changes("other packages")):
         with watching(faked(), [A, B], changes, 1.0) as answers:

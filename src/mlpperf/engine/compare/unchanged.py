@@ -11,9 +11,8 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from ..pool.process import WorkerError
+from ..pool.process import TaskWorker, WorkerError
 from ..statistics.verdicts import Judgement, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
@@ -31,6 +30,9 @@ FOLLOWED_SECONDS = 30.0
 # Reasons that say what a benchmark does; others have a subject.
 PREDICATE = re.compile(r"(runs|reads|lists|asks|starts|connects|imports|makes) ")
 SLOWER = 3.0  # a traced call may take this many times as long
+ASV = "asv"
+# If this many modules of benchmarks run changed code as they are loaded, what they import does.
+ALIKE = 3
 
 
 @dataclass
@@ -47,6 +49,55 @@ class Touched:
     extents: dict[Series, Extents] = field(default_factory=dict)
 
 
+@dataclass
+class _Watch:
+    """Processes that find out which series run any of the `changes`.
+
+    `longest`: seconds after which a call is broken off.
+    """
+
+    context: Context
+    changes: Changes
+    longest: float
+    touched: Touched = field(default_factory=Touched)
+
+    def start(self, suite: str, series: Sequence[Series]) -> TaskWorker:
+        """A process for some series of a suite."""
+        task = {"series": [one.names for one in series], "longest": self.longest}
+        changed = self.changes.to_json()
+        return self.context.pool.start("touch", SIDES, suite, changed=changed, **task)
+
+    def read(self, worker: TaskWorker, series: Sequence[Series], until: float, more: float) -> None:
+        """Note its answers: which series run changed code until then, the extents for `more`."""
+        left, worker.until = len(series), until
+        with contextlib.suppress(WorkerError):
+            for answer in worker:
+                one = Series.of(answer.series, series[0].suite)
+                if isinstance(answer, Extents):
+                    self.touched.extents[one] = answer
+                    continue
+                self.touched.reasons[one], left = answer.why, left - 1
+                if not left:
+                    worker.until = time.monotonic() + more
+
+    def by_module(self, series: Sequence[Series], until: float, more: float) -> None:
+        """Ask again module by module if loading them all runs changed code.
+
+        asv loads for each benchmark the module that it is in, and no other one.
+        """
+        modules: dict[str, list[Series]] = {}
+        for one in series:
+            modules.setdefault(one.path.partition(".")[0], []).append(one)
+        if len(modules) == 1 or not reason_for_all({s: self.touched.reasons[s] for s in series}):
+            return
+        before, alike = self.touched.reasons[series[0]], 0
+        for some in modules.values():
+            if time.monotonic() < until and alike < ALIKE:
+                with self.start(ASV, some) as worker:
+                    self.read(worker, some, until, more)
+                alike += self.touched.reasons[some[0]] == before
+
+
 @contextlib.contextmanager
 def watching(
     context: Context, series: Sequence[Series], changes: Changes | None, longest: float
@@ -56,34 +107,26 @@ def watching(
     Yields what waits for the answers, a little longer than the dry run took. `longest`: seconds
     after which the dry run aborts a call.
     """
+    if not changes or changes.unknown:
+        yield Touched
+        return
     start, suites = time.monotonic(), by_suite(series)
+    watch = _Watch(context, changes, SLOWER * longest)
     with contextlib.ExitStack() as stack:
-        workers: dict[str, Any] = {}
-        if changes and not changes.unknown:
-            for suite, some in suites.items():
-                if suite in ("", COMMANDS):  # what a command runs is not seen from here
-                    continue
-                task = {"series": [one.names for one in some], "longest": SLOWER * longest}
-                worker = context.pool.start(
-                    "touch", SIDES, suite, changed=changes.to_json(), **task
-                )
-                workers[suite] = stack.enter_context(worker)
+        workers = {
+            suite: stack.enter_context(watch.start(suite, some))
+            for suite, some in suites.items()
+            if suite not in ("", COMMANDS)  # what a command runs is not seen from here
+        }
 
         def touched() -> Touched:
-            spent, known = time.monotonic() - start, Touched()
+            spent = time.monotonic() - start
+            longer, more = max(LONGER * spent, LONGER_SECONDS), max(spent, FOLLOWED_SECONDS)
             for suite, worker in workers.items():
-                left = len(suites[suite])
-                with contextlib.suppress(WorkerError):
-                    worker.until = start + spent + max(LONGER * spent, LONGER_SECONDS)
-                    for answer in worker:
-                        one = Series.of(answer.series, suite)
-                        if isinstance(answer, Extents):
-                            known.extents[one] = answer
-                            continue
-                        known.reasons[one], left = answer.why, left - 1
-                        if not left:
-                            worker.until = time.monotonic() + max(spent, FOLLOWED_SECONDS)
-            return known
+                watch.read(worker, suites[suite], start + spent + longer, more)
+                if suite == ASV and watch.touched.reasons.keys() >= {*suites[suite]}:
+                    watch.by_module(suites[suite], time.monotonic() + longer, more)
+            return watch.touched
 
         yield touched
 
