@@ -274,6 +274,11 @@ IMPORTER = "from importlib import import_module\n\n"
         ("def buy(x):\n    match x:\n        case str(STEPS=1): return 2\n", True),
         ("def buy(n):\n    import streets\n    return getattr(streets, n)\n", True),
         ("import streets.more\n\ndef buy(n):\n    return getattr(streets, n)\n", True),
+        (
+            "try:\n    from . import streets\nexcept ImportError:\n    streets = None\n\n"
+            "def buy(n):\n    return getattr(streets, n)\n",
+            True,
+        ),
         ("import streets.more as more\n\ndef buy(n):\n    return getattr(more, n)\n", False),
         ("def buy():\n    import STEPS\n    return STEPS\n", False),
         ("STEPS = 3\n\ndef buy():\n    return STEPS\n", False),

@@ -896,14 +896,12 @@ def test_so_does_the_order_of_methods_that_are_looked_for(tmp_path: Path) -> Non
 
 
 def test_a_value_that_the_source_does_not_explain_is_for_all(tmp_path: Path) -> None:
-    """Such as that of an import of * in a condition."""
-    base = {
-        "src/town/_words.py": "WORDS = frozenset([1, 2])\n",
-        "src/town/words.py": "try:\n    from ._words import *\nexcept ImportError:\n    pass\n",
-        "src/town/search.py": "from .words import WORDS\n\ndef count(n):\n    return n in WORDS\n",
-    }
-    tests = "from town import search, streets\n\ndef test_it(benchmark):\n"
-    tests += "    benchmark(search.count, 2)\n"
-    head = {"src/town/_words.py": "WORDS = tuple([1, 2])\n"}
-    why = "src/town/search.py holds WORDS, which differs (when the suite is loaded)"
+    """Such as a register in the order in which modules are imported."""
+    kind = "from . import KINDS\n{}\ndef make():\n    return 1\n\nKINDS.append(make)\n"
+    base = {"src/town/__init__.py": "KINDS = []\n"}
+    base |= dict.fromkeys(["src/town/alpha.py", "src/town/beta.py"], kind.format(""))
+    tests = "import town\nfrom town import beta, alpha, streets\n\ndef test_it(benchmark):\n"
+    tests += "    benchmark(len, 'it')\n"
+    head = {"src/town/beta.py": kind.format("from . import alpha\n")}
+    why = "src/town/__init__.py holds KINDS, which differs (when the suite is loaded)"
     assert touched(tmp_path, tests, head, base) == {"test_it": why}

@@ -28,6 +28,7 @@ from .syntax import (
     Lines,
     code_of,
     functions_in,
+    imports_in,
     is_never_run,
     is_text,
     last_name,
@@ -148,6 +149,7 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
         elif not (is_text(node) or is_never_run(node)):
             functions = functions_in(node)
             parts += _statement(node, within, use, trusted, functions)
+            parts += [part for one in imports_in(node) for part in _imports_of(one, within)]
             nodes += [node] * (len(parts) - len(nodes))
             parts += [_function(one, within, trusted) for one in functions]
             nodes += functions

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
 from .known_names import ANY, ATTRIBUTE, BY_NAME, GETTERS
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Import = ast.Import | ast.ImportFrom
 BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)  # what may hold statements
 Lines = tuple[int, int]  # the first and the last
 
@@ -68,15 +69,22 @@ def code_of(what: object) -> str:
 
 def functions_in(statement: ast.stmt) -> list[Function]:
     """The functions that a statement such as `try` defines, without those of classes."""
-    functions = list[Function]()
+    return [node for node in _blocks_in(statement) if isinstance(node, Function)]
+
+
+def imports_in(statement: ast.stmt) -> list[Import]:
+    """The imports in a statement such as `try`, without those of functions and classes."""
+    return [node for node in _blocks_in(statement) if isinstance(node, Import)]
+
+
+def _blocks_in(statement: ast.stmt) -> Iterator[ast.AST]:
     left: list[ast.AST] = [statement]
     while left:
         for node in ast.iter_child_nodes(left.pop()):
-            if isinstance(node, Function):
-                functions.append(node)
-            elif isinstance(node, BLOCKS) and not isinstance(node, ast.ClassDef):
-                left.append(node)
-    return functions
+            if isinstance(node, BLOCKS):
+                yield node
+                if not isinstance(node, Function | ast.ClassDef):
+                    left.append(node)
 
 
 def mentioned(
