@@ -50,7 +50,8 @@ def why(tmp_path: Path) -> Iterator[Why]:
             worlds.append(world)
         leave()
         known = {"town/sizes.py": ["SIZE"], "town/streets.py": ["SIZE"]} if known is None else known
-        return Comparison(worlds, {"town/sizes.py": {"values": known}}, changed).unexplained()
+        effects = {"town/sizes.py": {"values": known}}
+        return ", ".join(Comparison(worlds, effects, changed).unexplained())
 
     yield unexplained
     leave()

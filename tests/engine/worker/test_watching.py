@@ -905,3 +905,13 @@ def test_a_value_that_the_source_does_not_explain_is_for_all(tmp_path: Path) -> 
     head = {"src/town/beta.py": kind.format("from . import alpha\n")}
     why = "src/town/__init__.py holds KINDS, which differs (when the suite is loaded)"
     assert touched(tmp_path, tests, head, base) == {"test_it": why}
+
+
+def test_what_differs_in_every_copy_says_nothing(tmp_path: Path) -> None:
+    base = {
+        "src/town/sizes.py": "SIZE = 1\n",
+        "src/town/words.py": "import random\n\nKEY = random.random()\n",
+    }
+    tests = "from town import sizes, streets, words\n\ndef test_it(benchmark):\n"
+    tests += "    benchmark(len, 'it')\n"
+    assert touched(tmp_path, tests, {"src/town/sizes.py": "SIZE = 2\n"}, base) == {"test_it": ""}

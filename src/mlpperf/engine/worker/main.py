@@ -22,7 +22,7 @@ from .clocks import time
 from .counting import counted
 from .dry_run import call_time, noting
 from .extents import extent_of
-from .isolation import leave
+from .isolation import World, leave
 from .lines import Line, begins
 from .loading import DependentError, Versions
 from .on_request import Ask, time_on_request
@@ -294,13 +294,23 @@ def _touch(versions: Versions) -> Iterator[Message]:
 
 
 def _unexplained(versions: Versions, watch: Watch) -> str:
-    """Why all series are touched by what the versions hold; nothing if they are not."""
-    leave()
+    """Why all series are touched by what the versions hold; nothing if they are not.
+
+    What differs between two copies of one version, too, says nothing, such as a random number.
+    """
+
+    def unexplained(*worlds: World) -> list[str]:
+        leave()
+        return Comparison(worlds, versions.task.changed, watch.changed).unexplained()
+
     worlds = [of_version[0] for of_version in versions.worlds.values() if of_version]
-    if len(worlds) < 2:
-        return ""
-    why = Comparison(worlds, versions.task.changed, watch.changed).unexplained()
-    return why and f"{why}{WHEN_LOADED}"
+    differing = unexplained(*worlds) if len(worlds) > 1 else []
+    if differing:
+        name = next(iter(versions.worlds))
+        versions.load(name)
+        alike = unexplained(*versions.worlds[name][:2])
+        differing = [one for one in differing if one not in alike]
+    return f"{differing[0]}{WHEN_LOADED}" if differing else ""
 
 
 def _extents(task: Task, copies: Mapping[str, Copy], series: Sequence[Names]) -> Iterator[Message]:

@@ -68,38 +68,38 @@ class Comparison:
         self._seen: set[tuple[int, int]] = set()
         self._file = ""
 
-    def unexplained(self) -> str:
-        """What differs without a known reason, in words; nothing if nothing does.
+    def unexplained(self) -> list[str]:
+        """What differs without a known reason, in words.
 
         If no value is known to differ, only bodies of functions changed, and values cannot.
         """
         if not any(self._known.values()):
-            return ""
+            return []
         one, other = (world.modules for world in self._worlds)
         try:
-            for name in sorted(one.keys() & other.keys()):
-                if place := self._in_module(one[name], other[name]):
-                    return f"{self._file} holds {place}, which differs"
+            return [
+                f"{self._file} holds {place}, which differs"
+                for name in sorted(one.keys() & other.keys())
+                for place in self._in_module(one[name], other[name])
+            ]
         except TooManyError:
-            return f"its modules hold more than {VALUES_MOST:,} values, which may differ"
-        return ""
+            return [f"its modules hold more than {VALUES_MOST:,} values, which may differ"]
 
-    def _in_module(self, one: ModuleType, other: ModuleType) -> str:
-        """The first name in a module whose value differs."""
+    def _in_module(self, one: ModuleType, other: ModuleType) -> Iterator[str]:
+        """The names in a module whose values differ."""
         ours, theirs = map(self._below, (one, other), self._roots)
         if not ours or ours != theirs:
-            return ""
+            return
         self._file, known = ours, self._known.get(ours, ())
         for name, values in _both(vars(one), vars(other)):
             if name in known or name in ANNOTATED:
                 continue
             if not self._same(*values, 0):
-                return name
+                yield name
             if all(is_a(v, type) and vars(v).get("__module__") == one.__name__ for v in values):
                 for inner, held in _both(*map(vars, values)):
                     if not ((inner in ANNOTATED and self._differs) or self._same(*held, 0)):
-                        return f"{name}.{inner}"
-        return ""
+                        yield f"{name}.{inner}"
 
     @staticmethod
     def _below(module: ModuleType, root: str) -> str:
