@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.versions.layout import import_folders
+from mlpperf.engine.versions.layout import BUILT, PACKAGES, UNPACKED, import_folders
 from mlpperf.engine.versions.metadata import (
     complete,
     entry_points,
@@ -188,5 +188,40 @@ def test_what_was_written_about_a_version_is_no_difference(project: Any, tmp_pat
         complete(root, None, project.folder)
     assert Trees(tmp_path / "1", tmp_path / "2").differ == []
     (info,) = (tmp_path / "2").glob("*.dist-info")
-    (info / "INSTALLER").write_text("pip")  # it was built: then these may be all there is
+    (info / "INSTALLER").write_text(UNPACKED)  # then these may be all there is
     assert Trees(tmp_path / "1", tmp_path / "2").differ == [f"{info.name}/entry_points.txt"]
+
+
+@pytest.mark.parametrize("place", ["town/samples/a-1.dist-info", "a-1.dist-info"])
+def test_metadata_that_the_repository_has_are_data(place: str, tmp_path: Path) -> None:
+    """As those of vendored packages, or the samples of a parser."""
+    for version in "12":
+        for name, text in (("METADATA", f"Version: {version}"), ("INSTALLER", "pip")):
+            file = written(tmp_path / version, f"{place}/{name}") / place / name
+            file.write_text(text)
+    assert Trees(tmp_path / "1", tmp_path / "2").differ == [f"{place}/METADATA"]
+
+
+def test_metadata_in_place_of_ours_stay(tmp_path: Path, project: Any) -> None:
+    root = written(tmp_path, "town.py", "town-1.dist-info/METADATA")
+    (root / "setup.cfg").write_text("[metadata]\nname = town\n", encoding="utf-8")
+    project.git("tag", "v1")
+    complete(root, None, project.folder)
+    assert [file.name for file in (root / "town-1.dist-info").iterdir()] == ["METADATA"]
+
+
+@pytest.mark.parametrize(
+    ("place", "left"),
+    [
+        (f"{BUILT}/a-1.dist-info", {"RECORD", "entry_points.txt"}),
+        (f"lib/{BUILT}/a-1.dist-info", {"RECORD", "entry_points.txt"}),
+        (f"{PACKAGES}/a-1.dist-info", {"entry_points.txt"}),
+    ],
+)
+def test_metadata_that_were_installed_in_a_copy_are_no_difference(
+    place: str, left: set[str], tmp_path: Path
+) -> None:
+    names = ("METADATA", "INSTALLER", "RECORD", "entry_points.txt")
+    root = written(tmp_path / "1", *(f"{place}/{name}" for name in names))
+    tree = Trees(root, tmp_path / "2").differ
+    assert {Path(name).name for name in tree} == left

@@ -23,6 +23,7 @@ BUILT = "mlpperf-built"  # the folder in a project's own that holds what was bui
 SOURCES = "mlpperf-sources.json"  # in there: which file of the repository each file was made from
 PACKAGES = "mlpperf-packages"  # the folder in a copy with packages that only this version has
 INSTALLER = "mlpperf"  # in a file of this name, of metadata that were not built
+UNPACKED = "mlpperf, of a release"  # likewise, of metadata that a release has brought
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 DEEPEST = 5  # levels of folders in which other projects of a repository are looked for
 # Settings below `tool` with folders of packages; the one called `packages` names these themselves.

@@ -63,7 +63,9 @@ def complete(root: Path, commit: str | None, top: Path) -> str:
             about = inside(folder, info, "The folder of the project's metadata")
             if about.parent != folder:
                 raise MlpperfError(f"No project can be called {name!r}, version {version!r}.")
-            about.mkdir(exist_ok=True)
+            if about.is_dir():  # the repository has it
+                return version
+            about.mkdir()
             text = f"Metadata-Version: 2.1\nName: {canonicalize_name(name)}\nVersion: {version}\n"
             (about / "METADATA").write_text(text, encoding="utf-8")
             (about / "INSTALLER").write_text(INSTALLER, encoding="utf-8")

@@ -21,6 +21,7 @@ from ..suites.pyproject import readable, table_at
 from .environment import install, marked
 from .layout import (
     PACKAGES,
+    UNPACKED,
     import_folders,
     needed_projects,
     package_of,
@@ -104,9 +105,11 @@ def _refuse_siblings(version: Version, release: Release) -> None:
 
 def _replace_packages(wheel: Path, folders: Sequence[Path], root: Path) -> None:
     """Put what a wheel holds where a project has the same packages, and remove these."""
-    for file in wheel.glob("*.dist-info/*"):
-        if file.name not in ("METADATA", "entry_points.txt"):  # a commit has no other
-            remove(file)
+    for about in wheel.glob("*.dist-info"):
+        for file in about.iterdir():
+            if file.name not in ("METADATA", "entry_points.txt"):  # a commit has no other
+                remove(file)
+        (about / "INSTALLER").write_text(UNPACKED, encoding="utf-8")
     held = set(map(_stem, wheel.iterdir())) - NO_PACKAGES
     places: dict[str, Path] = {}
     for folder in folders:

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from ..suites.pyproject import text_of
-from .layout import INSTALLER, PACKAGES
+from .layout import BUILT, INSTALLER, PACKAGES, UNPACKED
 
 # Files for git, a forge or an editor.
 FORGE = {".github", ".gitlab", ".circleci", ".gitignore", ".gitattributes", ".mailmap"}
@@ -122,16 +122,21 @@ def files_below(top: Path, without: Collection[str] = ()) -> Iterator[Path]:
 
 
 def _is_about(top: Path, file: Path) -> bool:
-    """Whether a file is what we, pip or uv note about a package that is installed.
+    """Whether a file is what we, pip or uv have noted in a copy about a package that is there.
 
-    Entry points are in the configuration, from which we write them, or in what was built.
+    Entry points are in the configuration, from which we write them, or in what was built. What the
+    repository itself has in such a folder is data.
     """
-    if file.parent.suffix == ".dist-info":
-        by_us = text_of((top / file).with_name("INSTALLER")) == INSTALLER
-        if file.name in ("METADATA", "INSTALLER") or (file.name == "entry_points.txt" and by_us):
-            return True
-    installed = file.parts[0] == PACKAGES and Path(*file.parts[:2]).suffix == ".dist-info"
-    return installed and file.name != "entry_points.txt"
+    folder, name = file.parent, file.name
+    if folder.suffix != ".dist-info":
+        return False
+    if folder.parent.name == BUILT:
+        return name in ("METADATA", "INSTALLER")
+    if folder.parent == Path(PACKAGES):
+        return name != "entry_points.txt"
+    by = text_of((top / file).with_name("INSTALLER"))
+    about = by in (INSTALLER, UNPACKED) and name in ("METADATA", "INSTALLER")
+    return about or (by == INSTALLER and name == "entry_points.txt")
 
 
 def _equal(one: Path, other: Path) -> bool:
