@@ -974,6 +974,35 @@ def test_links_and_missing_submodules_are_not_followed(tmp_path: Path) -> None:
     assert not changes(base, head).unknown
 
 
+@pytest.mark.parametrize(
+    ("place", "link", "target", "imported"),
+    [
+        ("bin/count-words", "lib/count_words.py", "../bin/count-words", "town"),
+        ("lib/counting.py", "count_words.py", "lib/counting.py", "town"),
+        ("lib/counting.py", "count_words.py", "lib/counting.py", "count_words"),
+        ("lib/count/core.py", "other", "lib/count", "other.core"),
+    ],
+)
+def test_python_behind_a_link_is_followed(
+    place: str, link: str, target: str, imported: str, tmp_path: Path
+) -> None:
+    """A script is imported by way of a link, or a module by another name."""
+    reads = "from town import maps\n\ndef count(n):\n    return maps.WORDS\n\nOWN = {}\n"
+    uses = "import {0}\n\ndef use(n):\n    return getattr({0}, n)\n\ndef alone(n):\n    return n\n"
+    sides = []
+    for number, name in enumerate(("base", "head")):
+        maps = f"WORDS = {number}\n"
+        own = number if imported != "town" else 0
+        files = {place: reads.format(own), "lib/uses.py": uses.format(imported)}
+        version = written(tmp_path / name, maps=MAPS + maps, **files)
+        (version.root / link).symlink_to(target)
+        sides.append(version)
+    expected = {"def count(n)", *(["def use(n)"] if imported != "town" else [])}
+    changed = changes(*sides)
+    assert named(changed, tmp_path) >= expected
+    assert "def alone(n)" not in named(changed, tmp_path)
+
+
 # --- the same code --------------------------------------------------------------------------------
 
 

@@ -303,7 +303,7 @@ class Followed:
         """Seek what has been found to depend on it so far, too."""
         # A file that imports a module with one of the names can access it in more ways.
         sought.holders = {self._name, *(name for name, here in self._here.items() if here)}
-        sought.modules = {_module(name) for name in sought.holders}
+        sought.modules = {_module(name) for name in sought.holders} | self._both.aliases
         sought.near = {f"{sign}{one}" for one in self._names - sought.direct for sign in ".'"}
         sought.near |= {ANY_ATTRIBUTE} if sought.anything else set()
         sought.words = sought.direct | self._strings | sought.modules | self._added | {"__code__"}

@@ -29,6 +29,7 @@ class Trees:
     """The files of two versions of a repository, by their path below it."""
 
     def __init__(self, base: Path, head: Path) -> None:
+        self._tops = {"base": base, "head": head}
         self.trees = {"base": _tree(base), "head": _tree(head)}
         one, other = self.trees.values()
         self.differ = [
@@ -43,11 +44,34 @@ class Trees:
         return {s: read(tree[name]) for s, tree in self.trees.items() if name in tree}
 
     def python(self) -> Iterator[tuple[str, str, bytes]]:
-        """The version, path and content of every Python file."""
+        """The version, path and content of every Python file.
+
+        A link is one, too, if it leads to a file that is not called one, such as a script.
+        """
         for side, tree in self.trees.items():
             for name, file in tree.items():
-                if name.endswith(".py") and not file.is_symlink():
+                real = self.links[side].get(name, "")
+                if name.endswith(".py") and not (real.endswith(".py") and real in tree):
                     yield side, name, read(file)
+
+    @cached_property
+    def links(self) -> dict[str, dict[str, str]]:
+        """Where the links of each version lead, both by their path below it."""
+        tops = {side: os.path.realpath(top) for side, top in self._tops.items()}
+        return {
+            side: {
+                name: Path(os.path.relpath(os.path.realpath(file), tops[side])).as_posix()
+                for name, file in tree.items()
+                if file.is_symlink()
+            }
+            for side, tree in self.trees.items()
+        }
+
+    @cached_property
+    def aliases(self) -> set[str]:
+        """By what names Python files, and folders, are imported that a link calls otherwise."""
+        every = [pair for links in self.links.values() for pair in links.items()]
+        return {Path(name).stem for name, real in every if Path(name).stem != Path(real).stem}
 
     def modules(self, place: str, *, whole: bool = False) -> list[bytes]:
         """The content of each module or package whose place ends so, or is the `whole` place."""
