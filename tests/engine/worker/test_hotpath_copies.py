@@ -343,3 +343,26 @@ def test_functions_say_which_files_they_are_in() -> None:
     assert _files_of(page(functools.partial(page, 1)), here.parent) == [here.name]
     assert _files_of(page(json.dumps), here.parent) == [here.name]  # the others are not ours
     assert _files_of(page(abs), here.parent) == []
+
+
+def test_what_a_function_was_made_with_counts_as_one_of_its_files(tmp_path: Path) -> None:
+    """It may be put together in a file of which nothing is run later."""
+    values: dict[str, Any] = {}
+    for name in ("kernel", "other"):
+        text = f"class Kernel:\n    def run(self): pass\n\ndef {name}(x, scale=Kernel()): pass\n"
+        exec(compile(text, tmp_path / f"{name}.py", "exec"), values)
+    kernel, made = values["kernel"], values["Kernel"]
+
+    def files(function: Any) -> list[str]:
+        exec(
+            compile("def around(f):\n    return lambda x: f(x)", tmp_path / "a.py", "exec"), values
+        )
+        return _files_of(page(values["around"](function)), tmp_path)
+
+    assert files(1) == ["a.py"]
+    assert files(kernel) == ["a.py", "kernel.py"]
+    assert files((kernel, values["other"], 2)) == ["a.py", "kernel.py", "other.py"]
+    assert files(functools.partial(kernel, 1)) == ["a.py", "kernel.py"]
+    assert files(made) == ["a.py", "other.py"]
+    assert files(made()) == files(made().run) == files({"any": kernel}) == []
+    assert _files_of(page(functools.partial(print, kernel)), tmp_path) == []

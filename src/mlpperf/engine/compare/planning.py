@@ -13,7 +13,7 @@ from ..suites.commands import COMMANDS
 from ..suites.discovery import Suite
 from ..suites.series import Series
 from ..table import grouped
-from ..versions.imports import same
+from ..versions.diff import same_paths
 from ..worker.protocol import Inventory
 from .budget import longest_loading
 from .context import SIDES, Context
@@ -218,12 +218,12 @@ def _planned(
 
 def _unchanged(context: Context, base: Inventory, head: Inventory) -> set[str]:
     """The hot paths that are declared alike, and whose files and their imports are the same."""
-    roots = context.pair.base.root, context.pair.head.root
-    return {
-        name
+    alike = {
+        name: path.files
         for name, path in head.hot_paths.items()
-        if path.files and path == base.hot_paths.get(name) and same(*roots, path.files)
+        if path == base.hot_paths.get(name)
     }
+    return same_paths(context.pair.base, context.pair.head, alike)
 
 
 def _libraries(series: Series, inventories: Mapping[str, Inventory]) -> set[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..git import git
 from .imports import imports
+from .known_names import IMPORTING
 from .layout import BUILT
 from .trees import Trees, read, words_of
 from .version import Version
@@ -72,7 +73,7 @@ def _imports(file: Path, stem: str) -> bool:
     text = read(file)
     imported = imports(text)
     named = {n for module, names in imported.modules for n in (*module.split("."), *names)}
-    return stem in named or (imported.anything and stem in words_of(text))
+    return stem in named or (bool(imported.computed & IMPORTING) and stem in words_of(text))
 
 
 def pointers(base: Path, head: Path) -> dict[str, str]:

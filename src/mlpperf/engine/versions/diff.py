@@ -8,7 +8,7 @@ cannot be followed is reported as such, and then counts as run.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..suites.pyproject import text_of
 from .configuration import builds
 from .definitions import Definitions
 from .following import Effect, Followed
-from .imports import module_files
+from .imports import Reach, module_files
 from .known_names import METADATA
 from .layout import import_folders
 from .trees import Trees, read
@@ -60,6 +60,22 @@ def same_code(base: Version, head: Version, suites: bool = False) -> bool:
         return not both.missing and all(map(both.harmless, both.differ))
     except OSError:  # an unreadable file may hold anything
         return False
+
+
+def same_paths(base: Version, head: Version, paths: Mapping[str, Sequence[str]]) -> set[str]:
+    """The hot paths, given the files of their functions, that run and read the same in both.
+
+    These files are named by their paths below the folder of the whole repository.
+    """
+    try:
+        both = _pair(base, head)
+        if both.missing or _metadata(base) != _metadata(head):
+            return set()
+        entries = {entry.partition(":")[0] for entry in (*base.entries, *head.entries)}
+        reach = Reach(both)
+        return {name for name, files in paths.items() if files and reach.same(files, entries)}
+    except OSError:
+        return set()
 
 
 def _pair(base: Version, head: Version) -> Trees:

@@ -1,27 +1,31 @@
 """Follows imports to all files that a hot path runs, and compares them between two versions.
 
 A hot path runs no changed code if the files of its functions are the same, and import only files of
-the project that are the same. Comments and docstrings do not count.
+the project that are the same. Comments and docstrings do not count. Any data may be read, also by
+packages of others, so all data have to be the same.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import os
+import re
+import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from .known_names import IMPORTING
+from .known_names import IMPORTERS, IMPORTING, LOADERS
 from .sources import UNREADABLE, outlined, parsed
-from .syntax import last_name
+from .syntax import imported_by_name, is_text, last_name
+from .trees import Trees, read, words_of
 
-# Calls that read files: all data of the project may then be read.
-READING = {"open", "read_text", "read_bytes", "iterdir", "glob", "rglob", "listdir", "scandir"}
-READING |= {"walk", "loadtxt", "genfromtxt", "fromfile", "memmap", "CDLL", "LoadLibrary", "load"}
-NO_DATA = (".py", ".pyi", ".typed", ".md", ".rst")
+LOOKS = "find_spec"  # for a module, which it does not run
+FILES = {".py", "-m"}  # in strings: Python that is read as a text, or run by another process
+COMPUTED = IMPORTING | IMPORTERS | LOADERS | FILES
+Module = tuple[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,11 @@ class Imports:
     Attributes
     ----------
     modules : each module, with a dot for every folder up, and the names imported from it.
-    anything : whether it may import modules that its text does not name.
-    reads : whether it may read data.
+    computed : what may import, read or run modules that the text does not name.
     """
 
-    modules: Sequence[tuple[str, Sequence[str]]] = ()
-    anything: bool = True
-    reads: bool = True
+    modules: Sequence[Module] = ()
+    computed: frozenset[str] = frozenset(COMPUTED)
 
     @property
     def packages(self) -> list[str]:
@@ -49,23 +51,45 @@ class Imports:
 @lru_cache(maxsize=8192)
 def imports(source: bytes) -> Imports:
     """The imports of a source; perhaps anything, if it cannot be parsed."""
-    modules: list[tuple[str, Sequence[str]]] = []
-    calls: set[str] = set()
     try:
         nodes = list(ast.walk(parsed(source)))
     except UNREADABLE:
         return Imports()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            modules += [(alias.name, ()) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = tuple(alias.name for alias in node.names)
-            modules.append(("." * node.level + (node.module or ""), names))
-        elif isinstance(node, ast.Call):
-            name = last_name(node.func)
-            if isinstance(node.func, ast.Name) or name not in ("eval", "exec"):
-                calls.add(name)
-    return Imports(modules, not calls.isdisjoint(IMPORTING), not calls.isdisjoint(READING))
+    modules = [module for node in nodes for module in _modules(node)]
+    followed = {id(node.func) for node in nodes if isinstance(node, ast.Call) and _modules(node)}
+    followed |= {id(node.value) for node in nodes if is_text(node)}
+    attributes = (node for node in nodes if isinstance(node, ast.Attribute))
+    followed |= {id(node.value) for node in attributes if last_name(node.value) in IMPORTERS}
+    computed = {sign for node in nodes if id(node) not in followed for sign in _signs(node)}
+    computed |= LOADERS & {module.partition(".")[0] for module, _ in modules}
+    return Imports(modules, frozenset(computed & COMPUTED))
+
+
+def _modules(node: ast.AST) -> Sequence[Module]:
+    """The modules that a statement or call imports; those around one, too, if it binds them."""
+    if isinstance(node, ast.Import):
+        whole = [alias.name for alias in node.names]
+        bound = [alias.name.split(".") for alias in node.names if not alias.asname]
+        above = [".".join(parts[:number]) for parts in bound for number in range(1, len(parts))]
+        return [(module, ()) for module in (*whole, *above)]
+    if isinstance(node, ast.ImportFrom):
+        names = tuple(alias.name for alias in node.names)
+        return [("." * node.level + (node.module or ""), names)]
+    named = imported_by_name(node) if isinstance(node, ast.Call) else ""
+    return [(named, ())] if named else []
+
+
+def _signs(node: ast.AST) -> Iterable[str]:
+    """The names in a node that may be among `COMPUTED`, whether they are called or handed on."""
+    if isinstance(node, ast.Attribute):
+        return () if node.attr in ("eval", "exec") else (node.attr,)  # such as of a data frame
+    if isinstance(node, ast.Name):
+        return (node.id,)
+    if isinstance(node, ast.alias):
+        return (node.name,) if node.asname else ()
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value, *re.findall(r"\.py\b", node.value)
+    return ()
 
 
 def module_files(folders: Iterable[Path], module: str) -> Iterator[Path]:
@@ -77,74 +101,111 @@ def module_files(folders: Iterable[Path], module: str) -> Iterator[Path]:
                 yield file
 
 
-def same(base: Path, head: Path, files: Sequence[str]) -> bool:
-    """Whether some files below two folders, and all files that they import, have the same code.
+class Reach:
+    """Compares what hot paths may run or read in two versions of a repository."""
 
-    False if an import cannot be followed.
+    def __init__(self, both: Trees) -> None:
+        self._both = both
+        self._modules = [_Modules(both, side) for side in both.trees]
+        python = (name for name in both.differ if name.endswith(".py"))
+        # What looks for a module matters if one version lacks it.
+        one_sided = any(len(both.texts(name)) < 2 for name in python)
+        self._unknown = COMPUTED if one_sided else COMPUTED - {LOOKS}
+
+    def same(self, files: Sequence[str], entries: Iterable[str] = ()) -> bool:
+        """Whether some files, all that they import, all data and the modules of entries are alike.
+
+        False if an import cannot be followed.
+        """
+        one, other = (modules.reached(files, self._unknown) for modules in self._modules)
+        if one is None or one != other:
+            return False
+        for modules in self._modules:
+            one |= {file for entry in entries for file in modules.files(entry.replace(".", "/"))}
+        return all(self._alike(name, one) for name in self._both.differ)
+
+    def _alike(self, name: str, reached: set[str]) -> bool:
+        """Whether it does not matter to some files that another one differs."""
+        if not name.endswith(".py"):
+            return self._both.harmless(name, reached)
+        texts = [_code(text) for text in self._both.texts(name).values()]
+        return name not in reached or (len(texts) == 2 and texts[0] == texts[1])
+
+
+def _code(source: bytes) -> object:
+    """The code of a file without comments, docstrings and line numbers."""
+    try:
+        return [(one.kind, one.within, one.name, one.text) for one in outlined(source).parts]
+    except UNREADABLE:
+        return source
+
+
+class _Modules:
+    """The Python files of a version, by all names by which they may be imported.
+
+    Any folder may be one that modules are looked for in: `sys.path` is known only when code runs.
     """
-    closure = reached(base, files)
-    if closure is None or closure != reached(head, files):
-        return False
-    return all(_code(base / name) == _code(head / name) for name in closure)
 
+    def __init__(self, both: Trees, side: str) -> None:
+        self._tree, self._links = both.trees[side], both.links[side]
+        self._folders = {Path(name).name for name in self._links if self._tree[name].is_dir()}
+        self._known: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for name in self._tree:
+            if name.endswith(".py"):
+                place = name.removesuffix(".py").removesuffix("/__init__")
+                self._known[place.rpartition("/")[2]].append((place, name))
 
-def reached(root: Path, files: Iterable[str]) -> set[str] | None:
-    """Some files below `root`, all files that they import, and their data.
+    def reached(self, files: Iterable[str], unknown: Iterable[str]) -> set[str] | None:
+        """Some files and all files that they import; None if an import cannot be followed.
 
-    None if an import cannot be followed. Data are files in the same folders, or all of the project
-    if any of the code reads files. The `__init__.py` of each package is included, but not what it
-    imports in turn.
-    """
-    code: set[Path] = set()
-    left = [root / name for name in files]
-    reads = False
-    while left:
-        file = left.pop()
-        if file in code or not file.is_file():
-            continue
-        code.add(file)
-        imported = imports(file.read_bytes())
-        if imported.anything or not file.is_relative_to(root):
-            return None
-        reads = reads or imported.reads
-        left += [one for module in imported.modules for one in _imported(root, file, *module)]
-    folders = [root] if reads else {file.parent for file in code}
-    data = {file for folder in folders for file in _data(folder, reads)}
-    packages = {
-        folder / "__init__.py"
-        for file in code
-        for folder in file.parents
-        if folder.is_relative_to(root) and (folder / "__init__.py").is_file()
-    }
-    return {file.relative_to(root).as_posix() for file in code | data | packages}
+        The `__init__.py` of each package is included, but not what it imports in turn.
+        """
+        code, left = set[str](), list(files)
+        while left:
+            name = left.pop()
+            if name in code:
+                continue
+            real = self._links.get(name, name)
+            if name not in self._tree or real not in self._tree:
+                return None
+            code |= {name, real}
+            imported = imports(read(self._tree[name]))
+            if not imported.computed.isdisjoint(unknown):
+                return None
+            for module, names in imported.modules:
+                if not self._folders.isdisjoint((*module.split("."), *names)):
+                    return None  # it may lie behind a link
+                left += self._imported(name, module, names)
+        packages = {f"{folder}/__init__.py" for file in code for folder in Path(file).parents}
+        return code | (packages & self._tree.keys())
 
+    def files(self, place: str, exactly: bool = False) -> list[str]:
+        """The files of a module or package whose place is this one, or ends so.
 
-def _code(file: Path) -> object:
-    """The code of a file without comments, docstrings and line numbers; of data, all of it."""
-    source = file.read_bytes()
-    with contextlib.suppress(*UNREADABLE):
-        if file.suffix == ".py":
-            parts = outlined(source).parts
-            return [(part.kind, part.within, part.name, part.text) for part in parts]
-    return source
+        Modules with a name of Python's own are not imported from the folder of a package.
+        """
+        found = [(own, name) for own, name in self._known[Path(place).name]]
+        if exactly:
+            return [name for own, name in found if own == place]
+        standard = place.partition("/")[0] in sys.stdlib_module_names
+        return [
+            name
+            for own, name in found
+            if f"/{own}".endswith(f"/{place}")
+            and not (standard and f"{own.removesuffix(place)}__init__.py" in self._tree)
+        ]
 
-
-def _data(folder: Path, below: bool) -> Iterator[Path]:
-    """The data files in a folder, and `below` it on request."""
-    for place, folders, names in os.walk(folder):
-        hidden = [name for name in folders if name[0] == "." or name == "__pycache__"]
-        folders[:] = sorted(set(folders) - set(hidden)) if below else []
-        files = (Path(place, name) for name in names)
-        yield from (file for file in files if file.suffix not in NO_DATA and file.is_file())
-
-
-def _imported(root: Path, file: Path, module: str, names: Sequence[str]) -> Iterator[Path]:
-    """The files of the project that an import in a file may run."""
-    level = len(module) - len(module.lstrip("."))
-    folders = [file.parents[level - 1]] if level else [root / "src", root, file.parent]
-    for folder in folders:
-        submodules = [list(module_files([folder], f"{module.lstrip('.')}.{n}")) for n in names]
-        of_names = [files[0] for files in submodules if files]
-        yield from of_names
-        if len(of_names) < len(names) or not names:  # an attribute of the module itself
-            yield from module_files([folder], module.lstrip("."))
+    def _imported(self, file: str, module: str, names: Sequence[str]) -> Iterator[str]:
+        """The files that an import in a file may run, but not those of the packages around it."""
+        place, level = module.lstrip(".").replace(".", "/"), len(module) - len(module.lstrip("."))
+        if level:
+            place = os.path.normpath(os.path.join(file, "../" * level, place))  # noqa: PTH118
+        own = self.files(place, level > 0)
+        words = set[str]().union(*(words_of(read(self._tree[name])) for name in own))
+        whole = not names or "*" in names
+        for name in words if "*" in names else names:
+            files = self.files(os.path.normpath(f"{place}/{name}"), level > 0)
+            yield from files
+            whole |= not files or name in words  # it may be an attribute of the module itself
+        if whole:
+            yield from own

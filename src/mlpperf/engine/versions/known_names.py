@@ -11,6 +11,10 @@ IMPORTING |= {"get_data", "exec_module", "find_spec", "locate", "resolve_name", 
 IMPORTING |= {"timeit", "testmod", "testfile", "runsource", "runctx"}
 # Those whose only argument may be a string with the name of the module.
 BY_NAME = {"import_module", "__import__", "find_spec"}
+# Modules that have such functions, and those that import by what they are given or read.
+IMPORTERS = {"importlib", "pkgutil", "runpy"}
+LOADERS = {"builtins", "__builtins__", "pickle", "_pickle", "cloudpickle", "dill", "joblib"}
+LOADERS |= {"shelve", "marshal"}
 # Names that give access to a name without mentioning it: to any, or to one of an argument's.
 ANY_NAME = IMPORTING | {"globals", "vars", "locals", "dir", "__dict__", "getmembers", "modules"}
 ANY_NAME |= {"f_globals", "f_locals", "__globals__", "get_objects"}

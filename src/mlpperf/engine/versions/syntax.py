@@ -106,9 +106,9 @@ def mentioned(
         asked: ast.AST | None = None
         if isinstance(node, ast.Attribute | ast.Call):
             used.add(id(node.value if isinstance(node, ast.Attribute) else node.func))
-        if isinstance(node, ast.Call) and (module := _imported_by_name(node)):
+        if isinstance(node, ast.Call) and (module := imported_by_name(node)):
             named.add(id(node.func))
-            names.add(f"*{module}")
+            names.add(f"*{module.partition('.')[0]}")
         if isinstance(node, ast.Assign) and all(map(_is_docstring, node.targets)):
             plain = _is_docstring(node.value) or isinstance(node.value, ast.Constant)
             copied |= {id(one) for one in (*node.targets, node.value) if plain}
@@ -158,12 +158,12 @@ def mentioned(
     return frozenset(names)
 
 
-def _imported_by_name(call: ast.Call) -> str:
-    """The first part of the module that a call such as `import_module("a.b")` imports, if any."""
+def imported_by_name(call: ast.Call) -> str:
+    """The module that a call such as `import_module("a.b")` imports, if any."""
     if last_name(call.func) not in BY_NAME or len(call.args) != 1 or call.keywords:
         return ""
     name = getattr(call.args[0], "value", None)
-    return name.partition(".")[0] if isinstance(name, str) else ""
+    return name if isinstance(name, str) else ""
 
 
 def _is_docstring(node: ast.AST) -> bool:

@@ -83,15 +83,17 @@ class Trees:
             if (f"/{name}" in ends if whole else f"/{name}".endswith(ends))
         ]
 
-    def mentions(self, words: set[str], *also: str) -> bool:
-        """Whether a Python file mentions one of the words, and all of `also`.
+    def mentions(self, words: set[str], *also: str, among: Collection[str] | None = None) -> bool:
+        """Whether a Python file, or one of these, mentions one of the words, and all of `also`.
 
         Build scripts do not count.
         """
         return any(
             not words.isdisjoint(known) and known.issuperset(also)
             for _, name, text in self.python()
-            if Path(name).name not in BUILD_SCRIPTS and (known := words_of(text))
+            if Path(name).name not in BUILD_SCRIPTS
+            if among is None or name in among
+            if (known := words_of(text))
         )
 
     @cached_property
@@ -113,12 +115,13 @@ class Trees:
                         names.add(own)
         return names
 
-    def harmless(self, name: str) -> bool:
-        """Whether no benchmark can read a file."""
+    def harmless(self, name: str, among: Collection[str] | None = None) -> bool:
+        """Whether no benchmark can read a file; or none that runs only Python files of `among`."""
         file, top = Path(name), name.partition("/")[0]
         if top in FORGE:
             quoted = re.compile(rb"[\"'/\\]" + re.escape(top.encode()))
-            return not any(quoted.search(text) for _, _, text in self.python())
+            texts = (text for _, n, text in self.python() if among is None or n in among)
+            return not any(map(quoted.search, texts))
         stem = file.name.partition(".")[0]
         if not (file.suffix in PROSE or stem in LICENSES) or file.suffix == ".py":
             return False
@@ -127,7 +130,9 @@ class Trees:
         beside = (other for tree in self.trees.values() for other in tree)
         code = {Path(o).name for o in beside if Path(o).parent == file.parent and o.endswith(".py")}
         words = {file.suffix[1:] or stem, stem if stem in LICENSES else "", top} - {"", name}
-        return not (code - BUILD_SCRIPTS - {"conftest.py"} or self.mentions(words))
+        if code - BUILD_SCRIPTS - {"conftest.py"}:
+            return False
+        return not self.mentions(words, among=among)
 
 
 def _tree(top: Path) -> dict[str, Path]:

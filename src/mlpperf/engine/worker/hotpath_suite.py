@@ -9,8 +9,11 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...agreement import Agreement, arrays_in
 from ...backends import NUMPY
@@ -22,6 +25,9 @@ from .protocol import Names, Side
 from .runner import Runner
 from .suite import Copy, FailedError
 
+# The functions of a backend, and values that call nothing.
+WAYS = ("compiled", "given", "arrays", "wait")
+PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.ndarray, np.dtype)
 Contestant = tuple[HotPath, Variant]
 
 
@@ -41,7 +47,7 @@ class HotPathCopy(Copy):
     """
 
     def __init__(self, world: World, side: Side, inputs: str = "", given: bool = False) -> None:
-        self._root, self._inputs, self._given = Path(side.root), inputs, given
+        self._whole, self._inputs, self._given = Path(side.whole), inputs, given
         self._world, self._folders = world, folders_of(side)
         self.paths: dict[str, HotPath] = {}
         self.broken: dict[str, str] = {}
@@ -83,7 +89,7 @@ class HotPathCopy(Copy):
         return {
             path.name: protocol.HotPath(
                 path.version,
-                _files_of(path, self._root),
+                _files_of(path, self._whole),
                 {variant.name: variant.backend.name for variant in path.contestants},
             )
             for path in self.paths.values()
@@ -146,21 +152,50 @@ def arguments(
 
 
 def _files_of(path: HotPath, root: Path) -> list[str]:
-    """The files below `root` that the functions of a hot path are in; none if that is unknown."""
-    functions: list[Callable[..., Any]] = [path.reference, path.inputs, path.cost]
+    """The files below `root` that the functions of a hot path are in; none if that is unknown.
+
+    What a function was made with, such as another one that it calls, counts as one of them.
+    """
+    left: list[Any] = [path.reference, path.inputs, path.cost]
     for variant in path.variants:
-        functions += [variant.fn, variant.prepare]
-    files = set()
-    for function in functions:
-        while isinstance(function, partial):
-            function = function.func
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        if code is None:
-            return []
-        file = Path(code.co_filename)
-        if file.is_relative_to(root):  # others are not the project's
-            files.add(file.relative_to(root).as_posix())
+        ways = (getattr(variant.backend, name, None) for name in WAYS)
+        left += [variant.fn, variant.prepare, *ways]
+    files, known = set(), set[int]()
+    while left:
+        value = left.pop()
+        if isinstance(value, (tuple, list)):
+            left += value
+        elif not isinstance(value, PLAIN) and id(value) not in known:
+            known.add(id(value))
+            function = inspect.unwrap(value) if callable(value) else value
+            file = Path(getattr(getattr(function, "__code__", None), "co_filename", ""))
+            if file.is_relative_to(root):
+                files.add(file.relative_to(root).as_posix())
+            try:
+                parts = _parts_of(function)
+            except ValueError:  # it has a variable without a value
+                return []
+            if not (parts or file.name):
+                return []
+            left += parts
     return sorted(files)
+
+
+def _parts_of(value: Any) -> list[Any]:
+    """What something that may be called has from where it was made."""
+    if isinstance(value, partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, type):
+        functions = [f for kind in value.__mro__ for f in vars(kind).values() if isfunction(f)]
+        return [f for f in functions if f.__code__.co_filename[0] != "<"]  # as of data classes
+    if inspect.ismethod(value):
+        return [value.__self__]
+    if not isfunction(value):
+        return []
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    nested = "<locals>" in value.__qualname__  # else the file of the function has its defaults
+    named = (value.__kwdefaults__ or {}).values()
+    return [*cells, *((value.__defaults__ or ()) if nested else ()), *(named if nested else ())]
 
 
 def adopted(path: Any, world: World | None = None) -> HotPath:
