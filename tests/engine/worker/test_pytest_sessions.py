@@ -168,6 +168,15 @@ def test_a_test_that_ends_pytest_is_named_with_what_it_said(tmp_path: Path) -> N
     assert results["test_it"].failed == {"head": "pytest has ended before it: Exit: out of ink"}
 
 
+def test_sets_of_parameters_with_one_id_are_all_series(tmp_path: Path) -> None:
+    sets = "@pytest.mark.parametrize('{}', ['{}', '{}'])\n"
+    marks = sets.format("a", "y", "x-y") + sets.format("b", "l", "l-x")
+    text = f"import pytest\n{marks}def test_n(benchmark, a, b): ...\n"
+    series, _ = looked(tmp_path, {"test_it.py": text})
+    names = {f"test_it.py::test_n{case}" for case in ("[l-y]", "[l-x-y]", "[l-x-x-y]")}
+    assert series == {*names, "test_it.py::test_n[l-x-y]#2"}
+
+
 def test_an_empty_set_of_parameters_is_no_benchmark(tmp_path: Path) -> None:
     empty = "import pytest\n@pytest.mark.parametrize('n', [])\ndef test_n(benchmark, n): ...\n"
     series, broken = looked(tmp_path, {"test_it.py": empty + FIXTURE})

@@ -34,6 +34,7 @@ from .suite import (
     NotTimedError,
     SeriesError,
     SkippedError,
+    distinct,
     one_line,
     printable,
 )
@@ -139,9 +140,10 @@ class AsvCopy(Copy):
         if benchmark is None:
             return
         where, _, function = benchmark.name.rpartition(".")
-        for index, values in enumerate(itertools.product(*benchmark.params)):
-            case = printable(f"({', '.join(map(str, values))})") if values else ""
-            before = self._benchmarks.setdefault((where, case, function), (benchmark, index))
+        every = [f"({', '.join(values)})" for values in itertools.product(*benchmark.params)]
+        cases = map(printable, every if benchmark.params else [""])
+        for index, names in enumerate(distinct((where, case, function) for case in cases)):
+            before = self._benchmarks.setdefault(names, (benchmark, index))
             if _owner(before[0].func) != _owner(benchmark.func):
                 self.broken[benchmark.name] = (
                     f"{benchmark.name} is the name of two benchmarks; give their functions or "

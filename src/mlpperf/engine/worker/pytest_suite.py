@@ -176,7 +176,7 @@ class PytestCopy(Copy):
     def collected(self, items: Sequence[Any]) -> None:
         """Take the tests that are to be timed, and run those that are wanted."""
         sys.stderr = self._errors.stream
-        timed = {item.nodeid: item for item in items if is_timed(item)}.values()
+        timed = list(dict.fromkeys(filter(is_timed, items)))  # several may have one id
         self._items = dict(zip(distinct(map(_names, timed)), timed))
         expected = None
         while wanted := self._pause():
