@@ -9,6 +9,7 @@ import pytest
 from mlpperf.engine.pool.process import TaskWorker
 from mlpperf.engine.suites.discovery import discover
 from mlpperf.engine.worker.protocol import Session, Side, Task
+from mlpperf.engine.worker.wording import OWN_FIXTURE
 
 FIXTURE = "def test_it(benchmark):\n    assert benchmark(int) == 0\n"
 TWO = FIXTURE + FIXTURE.replace("test_it", "test_two")
@@ -284,6 +285,44 @@ def test_a_run_looks_like_one_for_benchmarks(tmp_path: Path) -> None:
     }
     for name, answer in proven(tmp_path, files).items():
         assert answer.failed == answer.untimed == {}, name
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "config.pluginmanager.hasplugin('benchmark')",
+        "config.pluginmanager.get_plugin('benchmark') is not None",
+        "config.pluginmanager.hasplugin('codspeed')",
+        "not getattr(config, '_benchmarksession').disabled",
+    ],
+)
+def test_a_suite_sees_the_plugins_whose_place_is_taken(condition: str, tmp_path: Path) -> None:
+    hook = "import pytest\n\ndef pytest_collection_modifyitems(config, items):\n"
+    hook += f"    for item in () if {condition} else items:\n"
+    hook += "        item.add_marker(pytest.mark.skip(reason='no plugin'))\n"
+    answer = proven(tmp_path, {"conftest.py": hook, "test_a.py": FIXTURE})["test_it"]
+    assert answer.took.keys() == {"head"}
+
+
+def test_what_a_fixture_of_the_project_itself_times_is_unknown(tmp_path: Path) -> None:
+    own = "import pytest\n\n@pytest.fixture{}\ndef benchmark({}):\n    return {}\n"
+    calls = own.format("(scope='session')", "", "lambda call: call()")
+    wraps = own.format("", "benchmark", "lambda call: benchmark(call)")
+    asks = "def test_it(request):\n    request.getfixturevalue('benchmark')(int)\n"
+    data = "def test_it(benchmark):\n    assert benchmark == 'towns'\n"
+    unused = "def test_two(benchmark):\n    return\n"
+    towns = own.format("", "", "'towns'")
+    for folder, fixture, tests, unknown in (
+        ("calls", calls, TWO, {"test_it", "test_two"}),
+        ("asks", calls, asks, {"test_it"}),
+        ("wraps", wraps, FIXTURE + unused, set()),
+        ("data", towns, data, set()),
+        ("none", "", FIXTURE + unused, set()),
+    ):
+        files = {"tests/conftest.py": fixture, "tests/test_a.py": tests}
+        answers = proven(tmp_path / folder, files)
+        assert {name for name, one in answers.items() if one.untimed} == unknown, folder
+        assert all(answers[name].untimed == {"head": OWN_FIXTURE} for name in unknown)
 
 
 def test_an_option_of_the_project_can_be_passed_and_is_named(tmp_path: Path) -> None:

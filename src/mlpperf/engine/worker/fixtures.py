@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
-from types import CoroutineType, GeneratorType
+from types import CoroutineType, GeneratorType, ModuleType
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ class Fixtures:
     @pytest.fixture
     def benchmark(self, request: Any) -> Benchmark:
         """Give the fixture of pytest-benchmark, which pytest-codspeed has, too."""
+        self._copy.fixture_given()
         return Benchmark(self._copy, request.node)
 
     @pytest.fixture
@@ -162,7 +163,18 @@ class _Hooks:
     def pytest_benchmark_group_stats(self, config: Any, benchmarks: Any) -> None: ...
 
 
-def add_hooks(manager: Any) -> None:
-    """Let every conftest.py define the hooks of pytest-benchmark, also where that is missing."""
+def take_the_place_of_plugins(config: Any, parser: Any) -> None:
+    """Unregister the plugins for benchmarks, which have read their options, and be these.
+
+    A suite may look whether they are there, and every conftest.py may define their hooks.
+    """
+    manager = config.pluginmanager
+    for name in ("benchmark", "codspeed"):
+        if manager.get_plugin(name) is not None:
+            manager.unregister(name=name)
+        manager.register(ModuleType(name), name)
+    for name in ("benchmark-only", "benchmark-enable", "benchmark-skip", "codspeed"):
+        if not hasattr(config.known_args_namespace, name.replace("-", "_")):
+            parser.addoption(f"--{name}", action="store_true", default=False)
     if not hasattr(manager.hook, "pytest_benchmark_update_json"):
         manager.add_hookspecs(_Hooks)

@@ -17,13 +17,14 @@ import unittest
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from greenlet import getcurrent, greenlet
 
 from .clocks import time
-from .fixtures import Fixtures, add_hooks
+from .fixtures import Fixtures, take_the_place_of_plugins
 from .isolation import World
 from .lines import begins
 from .protocol import Names
@@ -40,17 +41,26 @@ from .suite import (
     one_line,
     printable,
 )
-from .timed_items import BENCH, is_marked, is_timed, takes_fixture
-from .wording import LEFT_OUT, Tee, conftest_in, in_one_line, with_remedy
+from .timed_items import BENCH, FIXTURES, is_marked, is_timed, takes_fixture
+from .wording import LEFT_OUT, OWN_FIXTURE, Tee, conftest_in, in_one_line, with_remedy
 
 
 @dataclass
 class Outcome:
-    """What became of a test; `skipped` is why it was not to be run, `failed` why it is wrong."""
+    """What became of a test.
+
+    Attributes
+    ----------
+    skipped, failed : why it was not to be run; why it is wrong.
+    has_fixture : whether it has got the fixture that is given here.
+    handed_over : whether it has handed over what is to be timed.
+    """
 
     skipped: str = ""
     failed: str = ""
     not_timed: str = ""
+    has_fixture: bool = False
+    handed_over: bool = False
 
 
 class PytestCopy(Copy):
@@ -189,8 +199,18 @@ class PytestCopy(Copy):
             kept = following.parent if following is item else following
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=kept)
 
+    def fixture_given(self) -> None:
+        """Note that a test has got the fixture that is given here."""
+        self._outcome.has_fixture = True
+
+    def got_another(self) -> None:
+        """Note that a test has got something else by the name of that fixture."""
+        if not (self._outcome.has_fixture or self._outcome.skipped):
+            self._outcome.not_timed = OWN_FIXTURE
+
     def hand_over(self, runner: Runner) -> None:
         """Let others time what a test calls; raises if it was given up meanwhile."""
+        self._outcome.handed_over = True
         self._scene.prepare(runner)
         if isinstance(reason := self._pause(runner), Exception):
             raise reason
@@ -201,8 +221,13 @@ class PytestCopy(Copy):
         return NotTimedError(why)
 
     def reported(self, report: Any) -> None:
-        """Take in the report of pytest on a phase of the test."""
+        """Take in the report of pytest on a phase of the test.
+
+        It may skip, or fail as is expected, after what is timed, as pytest-benchmark times it.
+        """
         if report.skipped:
+            if self._outcome.handed_over:
+                return
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfail"
             why = getattr(report, "wasxfail", "").removeprefix("reason: ")
             self._outcome.skipped = ": ".join([str(reason).removeprefix("Skipped: "), why]).rstrip(
@@ -239,16 +264,7 @@ class _Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_load_initial_conftests(self, early_config: Any, parser: Any) -> None:
-        """Take the place of the plugins for benchmarks, which have read their options."""
-        manager = early_config.pluginmanager
-        for name in ("benchmark", "codspeed"):
-            if manager.get_plugin(name) is not None:
-                manager.unregister(name=name)
-        known = early_config.known_args_namespace
-        for name in ("benchmark-only", "benchmark-enable", "benchmark-skip", "codspeed"):
-            if not hasattr(known, name.replace("-", "_")):
-                parser.addoption(f"--{name}", action="store_true", default=False)
-        add_hooks(manager)
+        take_the_place_of_plugins(early_config, parser)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
@@ -259,6 +275,7 @@ class _Plugin:
         config.option.benchmark_only = config.option.benchmark_enable = True
         config.option.benchmark_skip = config.option.benchmark_disable = False
         config.option.codspeed = True
+        config._benchmarksession = SimpleNamespace(disabled=False, skip=False, only=True)
         config.addinivalue_line("python_functions", BENCH)
         config.addinivalue_line("python_classes", "Bench")
         for mark in ("benchmark", "codspeed_benchmark"):
@@ -337,6 +354,15 @@ class _Plugin:
     def pytest_runtestloop(self, session: Any) -> bool:
         self._copy.collected(session.items)
         return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: Any) -> None:
+        """Note what else a test may have measured itself with."""
+        active = getattr(item._request, "_fixture_defs", {})
+        for name in FIXTURES:
+            made = getattr(active.get(name), "cached_result", None)
+            if made and (callable(made[0]) or hasattr(made[0], "__enter__")):
+                self._copy.got_another()
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self._copy.reported(report)

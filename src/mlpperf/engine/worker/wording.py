@@ -10,6 +10,10 @@ LEFT_OUT = (
     "is left out by a hook of the project or pytest_options; if an option of the project brings it "
     "back, name it in pytest_options"
 )
+OWN_FIXTURE = (
+    "its benchmark fixture is the project's own and does not use that of pytest-benchmark, so that "
+    "it is unknown what it times; let it use that one, or leave the test out with --accept"
+)
 
 KEPT_MOST = 100_000  # characters of the output of a session
 
