@@ -205,6 +205,21 @@ def test_the_settings_of_pytest_count(tmp_path: Path) -> None:
     assert suite.tests == ("doc/x/bench_b.py", "perf/bench_a.py", "tests/test_c.py")
 
 
+def test_tests_elsewhere_are_loaded_where_a_hook_makes_benchmarks_of_all(tmp_path: Path) -> None:
+    hook = "def pytest_collection_modifyitems(items):\n    items[0].add_marker('benchmark')\n"
+    plain = "def test_it(): ...\n"
+    files = {
+        "pytest.ini": "[pytest]\ntestpaths = tests\n",
+        "benchmarks/conftest.py": hook,
+        "benchmarks/deep/test_a.py": plain,
+        "benchmarks/deep/data.py": plain,
+        "examples/test_a.py": plain,
+        "tests/test_b.py": plain,
+    }
+    suite = only(written(tmp_path, **files))
+    assert suite.tests == ("benchmarks/deep/test_a.py", "tests/test_b.py")
+
+
 def test_the_settings_nearest_to_a_file_count(tmp_path: Path) -> None:
     own = "[tool.pytest.ini_options]\npython_files = ['walk_*.py']\npython_functions = ['w_*']\n"
     files = {

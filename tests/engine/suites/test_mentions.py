@@ -95,9 +95,9 @@ def test_a_module_that_a_conftest_imports_is_no_plugin() -> None:
     hook = "def pytest_collection_modifyitems(items):\n    items[0].add_marker('benchmark')\n"
     texts = {"bench/fixtures.py": hook, "other/fixtures.py": "A = 1", "other/test_it.py": USES}
     imports = {**texts, "other/conftest.py": "from other.fixtures import A\n"}
-    assert in_doubt(imports, "")[1] == []
+    assert in_doubt(imports, "")[1] == {}
     names = {**texts, "other/conftest.py": "pytest_plugins = 'bench.fixtures'\n"}
-    assert in_doubt(names, "")[1] == ["."]
+    assert in_doubt(names, "")[1] == {".": "."}
 
 
 @pytest.mark.parametrize(
@@ -129,45 +129,50 @@ def test_what_shows_none_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("text", "folders"),
     [
-        ("@pytest.fixture(autouse=True)\ndef always(benchmark): ...\n", ["tests"]),
+        ("@pytest.fixture(autouse=True)\ndef always(benchmark): ...\n", {"tests": "tests"}),
         (
             "def pytest_collection_modifyitems(items):\n"
             "    for item in items:\n        item.add_marker(pytest.mark.benchmark)\n",
-            ["."],
+            {"tests": "."},
         ),
         (
             "def pytest_collection_modifyitems(items):\n    mark(items)\n\n"
             "def mark(items):\n    for item in items:\n        item.add_marker('benchmark')\n",
-            ["."],
+            {"tests": "."},
         ),
         (
             "def pytest_collection_modifyitems(items):\n    for item in items:\n"
             "        if 'benchmark' in item.keywords:\n            item.add_marker(skip)\n",
-            [],
+            {},
         ),
         (
             "def pytest_collection_modifyitems(items):\n"
             "    for item in items:\n        item.add_marker(pytest.mark.benchmark_of_old)\n",
-            [],
+            {},
         ),
-        ("def pytest_benchmark_update_json(config): ...\n", []),
-        ("@pytest.fixture(name=NAME)\ndef timed(benchmark): ...\n", ["tests"]),
-        ("globals()['a' + 'b'] = pytest.fixture(lambda benchmark: 1)\n", ["tests"]),
+        ("def pytest_benchmark_update_json(config): ...\n", {}),
+        ("@pytest.fixture(name=NAME)\ndef timed(benchmark): ...\n", {"tests": "tests"}),
+        ("globals()['a' + 'b'] = pytest.fixture(lambda benchmark: 1)\n", {"tests": "tests"}),
         (
             "def pytest_generate_tests(metafunc):\n    metafunc.fixturenames.append('benchmark')\n",
-            ["."],
+            {"tests": "."},
+        ),
+        (
+            "def pytest_pyfunc_call(pyfuncitem):\n"
+            "    pyfuncitem._request.getfixturevalue('benchmark')(pyfuncitem.obj)\n",
+            {"tests": "."},
         ),
         (
             "def pytest_generate_tests(metafunc):\n    metafunc.parametrize('by', ['benchmark'])\n",
-            ["."],
+            {"tests": "."},
         ),
     ],
 )
-def test_what_makes_every_test_a_benchmark_is_seen(text: str, folders: list[str]) -> None:
+def test_what_makes_every_test_a_benchmark_is_seen(text: str, folders: dict[str, str]) -> None:
     assert in_doubt({"tests/conftest.py": text}, "")[1] == folders
 
 
 def test_fixtures_that_all_tests_have_make_every_test_a_benchmark() -> None:
-    assert in_doubt({"tests/conftest.py": WRAPS}, "", ["timed"])[1] == ["."]
-    assert in_doubt({"tests/conftest.py": WRAPS}, "", ["other"])[1] == []
-    assert in_doubt({}, "", ["benchmark"])[1] == ["."]
+    assert in_doubt({"tests/conftest.py": WRAPS}, "", ["timed"])[1] == {".": "."}
+    assert in_doubt({"tests/conftest.py": WRAPS}, "", ["other"])[1] == {}
+    assert in_doubt({}, "", ["benchmark"])[1] == {".": "."}

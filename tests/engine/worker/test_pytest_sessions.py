@@ -325,6 +325,23 @@ def test_what_a_fixture_of_the_project_itself_times_is_unknown(tmp_path: Path) -
         assert all(answers[name].untimed == {"head": OWN_FIXTURE} for name in unknown)
 
 
+def test_a_hook_may_ask_for_the_fixture_in_the_name_of_tests(tmp_path: Path) -> None:
+    hook = "import pytest\n\n@pytest.hookimpl(tryfirst=True)\ndef pytest_pyfunc_call(pyfuncitem):\n"
+    hook += "    if {}:\n        pyfuncitem._request.getfixturevalue('benchmark')"
+    hook += "(pyfuncitem.obj)\n        return True\n"
+    tests = "import pytest\n\n@pytest.mark.timed\ndef test_it(): ...\n\ndef test_two(): ...\n"
+    for folder, condition, timed in (
+        ("marks", "pyfuncitem.get_closest_marker('timed')", {"test_it"}),
+        ("names", "pyfuncitem.name.endswith('two')", {"test_two"}),
+        ("has", "pyfuncitem.fixturenames == ['benchmark'] and False", set()),
+    ):
+        files = {"tests/conftest.py": hook.format(condition), "tests/test_a.py": tests}
+        files["tests/test_b.py"] = "def test_other(benchmark):\n    benchmark(int)\n"
+        answers = proven(tmp_path / folder, files)
+        assert {name for name, one in answers.items() if one.took} == {*timed, "test_other"}
+        assert not any(one.failed or one.untimed for one in answers.values())
+
+
 def test_an_option_of_the_project_can_be_passed_and_is_named(tmp_path: Path) -> None:
     slow = "import pytest\n\ndef pytest_addoption(parser):\n    parser.addoption('--runslow', "
     slow += "action='store_true')\n\ndef pytest_collection_modifyitems(config, items):\n"

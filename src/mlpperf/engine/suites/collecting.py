@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import configparser
 import fnmatch
 import os
@@ -16,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..words import count
-from .mentions import WORD, in_doubt, parsed
+from .defined_tests import has_test
+from .mentions import WORD, in_doubt
 from .pyproject import ini_of, text_of
 
 # Options in a project's `addopts` that decide how tests are loaded. The others configure reports,
@@ -32,6 +32,7 @@ NOT_COLLECTED = (
 )
 # Settings by which pytest knows tests in a file, and what they usually are.
 NAMES = {"python_functions": ["test"], "python_classes": ["Test"]}
+BENCHMARKS = ("bench", "Bench", "Test")  # how functions and classes begin that may be benchmarks
 # Plugins that `-p` may load and that only watch tests or distribute them.
 LEFT_OUT = {"pytest_cov", "pytest_cov.plugin", "xdist", "xdist.plugin"}
 CONFIGURATIONS = (
@@ -154,7 +155,7 @@ def tests(
     Then the files whose hooks collect benchmarks from others than Python's, and why not.
 
     A file that pytest collects by itself is left out only if its text shows that it has no
-    benchmark; any other file is included if its text has one.
+    benchmark; any other file is included if its text has one, or a test where every test is one.
     """
     texts: dict[str, str] = {}
     for file in files:
@@ -168,9 +169,10 @@ def tests(
     sources = (settings.file, "pyproject.toml", "setup.cfg", "setup.py")
     about = "\n".join(text_of(root / name) for name in sources)
     doubtful, folders = in_doubt(texts, about, settings.words("usefixtures"))
+    below = {name for name in texts if any(_lies_below(name, folder) for folder in folders)}
+    nearest = _nearest(root, settings, {*doubtful, *below})
     is_collected = _collected(settings)
     usual = {name for name in texts if is_collected(name)}
-    nearest = _nearest(root, settings, doubtful)
     usual |= {
         name
         for name, (folder, own) in nearest.items()
@@ -179,9 +181,14 @@ def tests(
 
     def may_hold(name: str) -> bool:
         if name in usual:
-            return name in doubtful or any(_lies_below(name, folder) for folder in folders)
-        functions = nearest[name][1].words("python_functions", ["test"]) if name in doubtful else []
-        return name in doubtful and _has_test(texts[name], doubtful[name], [*functions, "bench"])
+            return name in doubtful or any(_lies_below(name, one) for one in folders.values())
+        if name not in nearest:
+            return False
+        own = nearest[name][1]
+        names = [*own.words("python_functions", NAMES["python_functions"]), *BENCHMARKS]
+        is_named = _is_named(PurePosixPath(name), own)
+        every, known = is_named and name in below, doubtful.get(name, set())
+        return has_test(texts[name], known, names, is_named=is_named, every=every)
 
     chosen = [name for name in texts if may_hold(name)]
     left_out = len(usual - set(chosen))
@@ -195,61 +202,23 @@ def tests(
 
 def _collected(settings: Configuration) -> Callable[[str], bool]:
     """A function: whether pytest collects a file by itself, by `python_files` and `testpaths`."""
-    patterns = settings.words("python_files", ["test_*.py", "*_test.py"])
     places = [place.strip("/") or "." for place in settings.words("testpaths")]
 
     def is_collected(name: str) -> bool:
-        path = PurePosixPath(name)
-        fits = any(fnmatch.fnmatch(f"/{name}" if "/" in p else path.name, p) for p in patterns)
         below = any(
             _lies_below(name, place.removeprefix("./")) or fnmatch.fnmatch(name, f"{place}/*")
             for place in places or ["."]
         )
-        return fits and below
+        return below and _is_named(PurePosixPath(name), settings)
 
     return is_collected
 
 
+def _is_named(path: PurePosixPath, settings: Configuration) -> bool:
+    """Whether a file has the name of one with tests."""
+    patterns = settings.words("python_files", ["test_*.py", "*_test.py"])
+    return any(fnmatch.fnmatch(f"/{path}" if "/" in p else path.name, p) for p in patterns)
+
+
 def _lies_below(name: str, folder: str) -> bool:
     return folder == "." or name == folder or name.startswith(f"{folder}/")
-
-
-def _has_test(text: str, known: set[str], prefixes: Sequence[str]) -> bool:
-    """Whether a file that pytest does not collect by itself defines a benchmark.
-
-    Other files that mention one are scripts, which may do anything when they are imported.
-    """
-    module = parsed(text)
-    if module is None:
-        return bool(re.search(r"def \w*(test|bench)\w*\([^)]*(benchmark|codspeed)", text))
-    nodes = list(ast.walk(module))
-
-    def is_one(names: Iterable[str]) -> bool:
-        return any(name in known or WORD.search(name) for name in names)
-
-    def means_one(*parts: ast.AST) -> bool:
-        inner = [one for part in parts for one in ast.walk(part)]
-        return is_one(str(getattr(one, key, "")) for one in inner for key in ("id", "attr"))
-
-    marked = any(isinstance(node, ast.Name) and node.id == "pytestmark" for node in nodes)
-    for node in nodes:
-        if isinstance(node, ast.ClassDef) and means_one(*node.bases, *node.decorator_list):
-            return True
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            is_fixture = any("fixture" in ast.dump(one) for one in node.decorator_list)
-            fits = any(node.name.startswith(p) or fnmatch.fnmatch(node.name, p) for p in prefixes)
-            if (
-                fits
-                and not is_fixture
-                and (marked or is_one(_fixtures(node.args)) or means_one(*node.decorator_list))
-            ):
-                return True
-    return False
-
-
-def _fixtures(given: ast.arguments) -> Iterator[str]:
-    """The arguments of a test that are fixtures: those without a default."""
-    places = given.posonlyargs + given.args
-    named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
-    yield from (one.arg for one in places[: len(places) - len(given.defaults)])
-    yield from (one.arg for one, usual in named if usual is None)

@@ -24,7 +24,7 @@ ASV = {"asv", "asv_runner"}  # packages whose modules and names have the word, f
 # other marks may have the word in their names.
 ADDS = re.compile(
     r"(?:mark\s*\.\s*|add_marker\(\s*[\"'])(?:benchmark|codspeed\w*)\b"
-    r"|fixturenames|from_parent|getattr|parametrize",
+    r"|fixturenames|from_parent|getattr|parametrize|getfixturevalue|getfuncargvalue",
 )
 # A file that imports a module by a computed name, and adds names to itself, may define anything.
 BY_NAME = {"import_module", "__import__", "spec_from_file_location", "run_path"}
@@ -154,10 +154,12 @@ class File:
 
 def in_doubt(
     texts: Mapping[str, str], settings: str, used: Collection[str] = ()
-) -> tuple[dict[str, set[str]], list[str]]:
+) -> tuple[dict[str, set[str]], dict[str, str]]:
     """The files that may have a benchmark, and the folders in which every test may be one.
 
-    With each file come the names in it that mean a benchmark, besides the two words.
+    With each file come the names in it that mean a benchmark, besides the two words. With each
+    folder comes the one in which that holds for tests that pytest collects by itself: that of a
+    hook is the project's, as it sees all of them.
 
     Parameters
     ----------
@@ -170,14 +172,17 @@ def in_doubt(
     naming = [f.text for f in files if f.path.name == "conftest.py" or "pytest_plugins" in f.text]
     strings = " ".join(string for text in naming for string in STRING.findall(text))
     plugins = frozenset(TOKEN.findall(f"{settings} {strings}"))
-    folders: dict[str, None] = dict.fromkeys("." for name in used if WORD.search(name))
+    folders = {".": "."} if any(map(WORD.search, used)) else {}
     waiting = {file.path: file for file in files if WORD.search(file.text)}
     while waiting:
         _, file = waiting.popitem()
         new = file.spread(own)
         is_plugin = file.module in plugins and file.path.name != "conftest.py"
-        folders |= dict.fromkeys(_everywhere(file, new, is_plugin))
-        folders |= dict.fromkeys("." for name in used if name in new)
+        for folder, counts_in in _everywhere(file, new, is_plugin):
+            if folders.get(folder) != ".":
+                folders[folder] = counts_in
+        if not new.isdisjoint(used):
+            folders["."] = "."
         fixtures = {n for s in file.statements if s.text for n in s.names} if is_plugin else set()
         for other in files if new else ():
             if other is file:
@@ -190,16 +195,16 @@ def in_doubt(
                 waiting[other.path] = other
     escaped = (f for f in files if f.tokens & BY_NAME and f.tokens & INTO_ITSELF)
     doubtful = (*escaped, *(f for f in files if f.in_doubt))
-    return {str(f.path): f.given | f.handed for f in doubtful}, list(folders)
+    return {str(f.path): f.given | f.handed for f in doubtful}, folders
 
 
-def _everywhere(file: File, new: set[str], is_plugin: bool) -> Iterator[str]:
-    """The folders in which a file makes every test a benchmark."""
+def _everywhere(file: File, new: set[str], is_plugin: bool) -> Iterator[tuple[str, str]]:
+    """The folders in which a file makes every test a benchmark, as `in_doubt` gives them."""
     folder = "." if is_plugin else file.path.parent.as_posix()
     if not (is_plugin or file.path.name in ("conftest.py", "__init__.py")):
         return
     if file.in_doubt and file.tokens & {"globals", "exec"}:
-        yield folder  # it may define anything
+        yield folder, folder  # it may define anything
     for statement in file.statements:
         if new.isdisjoint(statement.names):
             continue
@@ -207,9 +212,9 @@ def _everywhere(file: File, new: set[str], is_plugin: bool) -> Iterator[str]:
             helped = statement.uses & file.handed  # helpers, here or elsewhere
             elsewhere = any(helped & one.names for one in file.statements if one.imports)
             if elsewhere or ADDS.search(file.text if helped else statement.text):
-                yield "."
+                yield folder, "."
         elif "autouse" in statement.text or "pytestmark" in statement.names:
-            yield folder
+            yield folder, folder
 
 
 def _flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import cache
 from inspect import getattr_static
 from types import CodeType, ModuleType
 from typing import Any
@@ -15,12 +16,18 @@ MARKS = ("benchmark", "codspeed_benchmark")
 WORD = re.compile("benchmark|codspeed", re.IGNORECASE)
 BENCH = "bench"  # how functions begin that are collected, whatever the project calls its tests
 DYNAMICALLY = ("getfixturevalue", "getfuncargvalue")
+# Hooks that see a test; one may ask for a fixture in its name.
+HOOKS = (
+    *("itemcollected", "collection_modifyitems", "runtest_protocol", "runtest_setup"),
+    *("runtest_call", "pyfunc_call"),
+)
 DEEPEST = 2  # how far functions are followed to others that they use
 
 
 def is_timed(item: Any) -> bool:
     """Whether a test is: marked, or with one of the fixtures, by itself or through others."""
-    is_wanted = (is_marked(item) or takes_fixture(item)) and not is_helper(item)
+    given = is_marked(item) or takes_fixture(item) or _is_given_by_hook(item)
+    is_wanted = given and not is_helper(item)
     return is_wanted and not _stands_for_none(item)
 
 
@@ -47,6 +54,37 @@ def takes_fixture(item: Any) -> bool:
     functions += [one.func for several in defined.values() for one in several]
     parameters = repr(getattr(getattr(item, "callspec", None), "params", ""))
     return _asks(functions, getattr(item, "cls", None), parameters)
+
+
+def _is_given_by_hook(item: Any) -> bool:
+    """Whether a hook may ask for one of the fixtures for this test, by one of its marks or always.
+
+    One that looks at the fixtures of a test does so for those that have it anyway.
+    """
+    marks = {mark.name for mark in getattr(item, "iter_markers", list)()}
+    callers = (getattr(item.ihook, f"pytest_{name}", None) for name in HOOKS)
+    functions = {one.function for caller in callers if caller for one in caller.get_hookimpls()}
+    return any(
+        _asks_for_items(function) and (not _looks_at_marks(function) or marks & _words(function))
+        for function in functions
+    )
+
+
+@cache
+def _asks_for_items(function: Any) -> bool:
+    return _asks([function], None, "") and "fixturenames" not in _words(function)
+
+
+def _looks_at_marks(function: Any) -> bool:
+    return not _words(function).isdisjoint(("get_closest_marker", "iter_markers", "keywords"))
+
+
+@cache
+def _words(function: Any) -> frozenset[str]:
+    """The names and texts in the code of a function."""
+    codes = list(_codes(getattr(function, "__func__", function).__code__))
+    texts = [one for code in codes for one in code.co_consts if isinstance(one, str)]
+    return frozenset([*texts, *(name for code in codes for name in code.co_names)])
 
 
 def is_helper(item: Any) -> bool:
