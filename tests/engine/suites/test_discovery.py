@@ -168,6 +168,28 @@ def test_of_several_configurations_the_others_are_named(tmp_path: Path) -> None:
     assert all("deep/asv.conf.jsonc lies nearer to" in why for why in suite.unseen.values())
 
 
+def test_an_asv_configuration_may_lie_in_a_hidden_folder(tmp_path: Path) -> None:
+    above = CONFIGURATION.replace('".",', '"..", "benchmark_dir": "../benchmarks",')
+    files = {".asv/asv.conf.json": above, "benchmarks/a.py": "def time_it(): ...\n"}
+    files |= {".tox/asv.conf.json": CONFIGURATION, ".tox/benchmarks/a.py": "def time_it(): ...\n"}
+    suite = only(written(tmp_path, **files))
+    assert suite.arguments == ("benchmarks",)
+    assert suite.files == ("benchmarks", ".asv/asv.conf.json")
+    assert suite.unseen == {}
+    suite = only(
+        written(tmp_path, **{"perf/asv.conf.json": CONFIGURATION, "perf/benchmarks/b.py": ""})
+    )
+    assert suite.arguments == ("perf/benchmarks",)
+    assert list(suite.unseen) == [".asv/asv.conf.json"]
+
+
+def test_two_configurations_of_the_same_benchmarks_leave_none_out(tmp_path: Path) -> None:
+    above = CONFIGURATION.replace('".",', '"..", "benchmark_dir": "../benchmarks",')
+    files = {"asv.conf.json": CONFIGURATION, ".github/asv.conf.json": above}
+    suite = only(written(tmp_path, **files, **{"benchmarks/a.py": "def time_it(): ...\n"}))
+    assert suite.unseen == {}
+
+
 def test_how_long_a_benchmark_of_asv_may_take(tmp_path: Path) -> None:
     settings_text = CONFIGURATION.replace('".",', '".", "default_benchmark_timeout": 600,')
     assert only(
@@ -274,6 +296,13 @@ def test_doctests_that_use_the_fixture_are_named(tmp_path: Path) -> None:
     (tmp_path / "other.rst").write_text(">>> getfixture('tmp_path')\nThe benchmark fixture.\n")
     suite = only(written(tmp_path, **{"test_a.py": FIXTURE}))
     assert sorted(suite.unseen) == ["core.py", "speed.txt"]
+
+
+def test_doctests_are_named_beside_a_suite_of_another_kind(tmp_path: Path) -> None:
+    asks = ">>> if True:\n...     timed = getfixture('benchmark')\n"
+    files = {"asv.conf.json": CONFIGURATION, "benchmarks/a.py": "", "docs/speed.rst": asks}
+    assert list(only(written(tmp_path, **files)).unseen) == ["docs/speed.rst"]
+    assert [dict(one.unseen) for one in discover(tmp_path, ["asv"])] == [{}]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import os
 import posixpath
 import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -39,7 +39,10 @@ PLACES = {
 ASV_BENCHMARK = re.compile(
     r"def (time|timeraw|track|mem|peakmem)(_|[A-Z])|class (Time|Timeraw|Track|Mem|PeakMem)|_name ="
 )
-DOCTEST = re.compile(r">>>.*\bgetfixture\(\s*[\"'](?:benchmark|codspeed)")
+DOCTEST = re.compile(r"(?:>>>|\.\.\.).*\bgetfixture\(\s*[\"'](?:benchmark|codspeed)")
+HIDDEN = re.compile(r"\.")
+# Hidden folders in which no configuration of the project lies.
+OF_TOOLS = re.compile(r"\.(git|hg|svn|tox|nox|eggs|venv|env|cache|.*_cache|.*-env)$")
 DOCTEST_FILES = (".py", ".txt", ".rst", ".md")
 
 
@@ -79,7 +82,10 @@ def discover(root: Path, kinds: Collection[str] = ("asv", "pytest", COMMANDS)) -
     suites = _asv(root, files, project) if "asv" in kinds else []
     suites += _pytest(root, files, project) if "pytest" in kinds else []
     commands = commands_in(settings(root).commands) if COMMANDS in kinds else {}
-    return [*suites, suite_of(commands, f"{TABLE}: {', '.join(commands)}")] if commands else suites
+    suites += [suite_of(commands, f"{TABLE}: {', '.join(commands)}")] if commands else []
+    if suites and "pytest" in kinds:  # there may be no other test for pytest
+        suites[-1] = replace(suites[-1], unseen={**suites[-1].unseen, **_doctests(root)})
+    return suites
 
 
 def _doctests(root: Path) -> dict[str, str]:
@@ -94,13 +100,17 @@ def suite_of(commands: Commands, place: str) -> Suite:
     return Suite(COMMANDS, (json.dumps(commands),), (), (), place)
 
 
-def _files(root: Path, *suffixes: str) -> Iterator[Path]:
-    """All files with these suffixes, in order, without hidden folders and environments."""
+def _files(root: Path, *suffixes: str, hidden: bool = False) -> Iterator[Path]:
+    """All files with these suffixes, in order, without environments and other repositories.
+
+    `hidden`: those in hidden folders, too, except for what tools keep there.
+    """
     for folder, folders, names in os.walk(root):
         if folder != str(root) and "pyvenv.cfg" in names:
             folders.clear()
             continue
-        folders[:] = sorted(name for name in folders if name[:1] != "." and name != "__pycache__")
+        left_out = OF_TOOLS.match if hidden else HIDDEN.match
+        folders[:] = sorted(one for one in folders if one != "__pycache__" and not left_out(one))
         yield from (Path(folder, name) for name in sorted(names) if name.endswith(suffixes))
 
 
@@ -125,11 +135,17 @@ def _table(file: Path) -> dict[str, Any]:
 
 
 def _asv_configurations(root: Path) -> list[Path]:
-    """All asv configurations, the nearest to `root` first."""
+    """All asv configurations, the nearest to `root` first, and those in hidden folders last."""
     names = (ASV_CONFIGURATION, f"{ASV_CONFIGURATION}c")
+    every = _files(root, *names, hidden=True)
     # Opening a pipe would block.
-    files = (file for file in _files(root, *names) if file.name in names and file.is_file())
-    return sorted(files, key=lambda file: len(file.parts))
+    files = (file for file in every if file.name in names and file.is_file())
+
+    def distance(file: Path) -> tuple[bool, int]:
+        parts = file.relative_to(root).parts
+        return any(map(HIDDEN.match, parts)), len(parts)
+
+    return sorted(files, key=distance)
 
 
 def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
@@ -162,7 +178,7 @@ def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
     limit = content.get("default_benchmark_timeout")
     timeout = (str(float(limit)),) if isinstance(limit, int | float) else ()
     arguments = (below.as_posix(), *timeout)
-    others = [one for one in _asv_configurations(root)[1:] if _has_benchmarks(one, files)]
+    others = [one for one in _asv_configurations(root)[1:] if _has_others(root, one, folder)]
     names = [one.relative_to(root).as_posix() for one in others]
     unseen = {
         one: f"{place} lies nearer to the project's folder, and only its benchmarks are compared; "
@@ -172,14 +188,16 @@ def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
     return [Suite("asv", arguments, (), (*shared, place), f"asv: {below}", tuple(notes), unseen)]
 
 
-def _has_benchmarks(configuration: Path, files: Iterable[Path]) -> bool:
-    """Whether there is a benchmark in the folder that an asv configuration names."""
+def _has_others(root: Path, configuration: Path, compared: Path) -> bool:
+    """Whether an asv configuration names another folder than `compared`, with benchmarks."""
     given: object = None
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
         given = _table(configuration).get("benchmark_dir")
     name = given if isinstance(given, str) else "benchmarks"
     folder = Path(os.path.normpath(configuration.parent / name))
-    return any(folder in one.parents and ASV_BENCHMARK.search(text_of(one)) for one in files)
+    if folder == compared or root not in (folder, *folder.parents):
+        return False
+    return any(ASV_BENCHMARK.search(text_of(file)) for file in folder.rglob("*.py"))
 
 
 def _asv_files(
@@ -209,5 +227,4 @@ def _pytest(root: Path, files: list[Path], project: Project) -> list[Suite]:
     place = f"pytest, with the benchmark fixture: {where}"
     arguments = (*given, "--", *names)
     notes = (note,) if note else ()
-    unseen |= _doctests(root)
     return [Suite("pytest", arguments, tuple(names), shared, place, notes, unseen)]
