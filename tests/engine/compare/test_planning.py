@@ -140,6 +140,32 @@ def test_a_file_that_neither_version_loads_is_a_gap_unless_it_is_accepted(faked:
     assert replace(compared, accepted=["tests/b.py"]).exit_code == 0
 
 
+def unknown(faked: Faked, root: Path, *patterns: str) -> set[str]:
+    """What may hold a selected benchmark, of a file that does not load and one that is not read."""
+    (root / "tests").mkdir(exist_ok=True)
+    (root / "tests/b.py").write_text("import x\n\ndef test_speed(benchmark): ...\n")
+    broken = {"tests/b.py": "tests/b.py cannot be loaded: No module named 'x'"}
+    both = [replace(has(side, "first", "b"), broken=broken) for side in ("base", "head")]
+    pair = faked([]).pair
+    suite = replace(pair.suites[0], unseen={"notes.txt": "its doctests cannot be timed"})
+    pair = replace(pair, head=Version("new", "2", root), suites=(suite,))
+    return set(plan(faked(both, pair=pair, series=patterns)).unloaded)
+
+
+@pytest.mark.parametrize("pattern", ["*", "tests/*", "*::*[1-9]", "*speed*", "test*py"])
+def test_a_selection_does_not_hide_what_may_hold_a_benchmark_that_it_names(
+    pattern: str, faked: Faked, tmp_path: Path
+) -> None:
+    assert unknown(faked, tmp_path, "tests/a.py::first", pattern) == {"tests/b.py", "notes.txt"}
+
+
+def test_a_selection_leaves_out_what_cannot_hold_a_benchmark_that_it_names(
+    faked: Faked, tmp_path: Path
+) -> None:
+    assert unknown(faked, tmp_path, "*first*") == {"notes.txt"}  # no such word in tests/b.py
+    assert not unknown(faked, tmp_path, "tests/a.py::first", "tests/a.py::b")  # whole names
+
+
 def test_a_series_that_only_the_own_files_of_the_base_have_is_gone(faked: Faked) -> None:
     planned = plan(faked([has("base", "a"), has("head", "a"), has("own", "a", "b")]))
     assert variants(planned) == ["a"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
@@ -11,9 +12,11 @@ from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.discovery import Suite
+from ..suites.pyproject import text_of
 from ..suites.series import Series
 from ..table import grouped
 from ..versions.diff import same_paths
+from ..versions.own import file_of
 from ..worker.protocol import Inventory
 from .budget import longest_loading
 from .context import SIDES, Context
@@ -21,6 +24,7 @@ from .finding import Finding
 from .shards import Shard, dealt
 
 HOT_PATHS = ""  # the suite that hot paths belong to, as `Series.suite` has it
+WORDS = re.compile(r"[^\W\d]\w*")  # of a pattern
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,13 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
         if not broken:
             skip = skip_unchanged and pair.runs_alike
             planned = _planned(context, HOT_PATHS, inventories, skip)
-    of_suites = {}
+    of_suites, unseen = {}, [(suite, suite.unseen) for suite in pair.suites]
     for suite in pair.suites:
         if not planned.broken:
             of_suites[suite.kind] = inventories = _discover(context, suite)
-            planned = planned.joined(_plan_suite(context, suite, inventories))
+            of_suite = _plan_suite(context, suite, inventories)
+            unseen.append((suite, of_suite.unloaded))
+            planned = planned.joined(of_suite)
     if pair.compiled and not pair.isolated and planned.series:
         for kind in of_suites.keys() - {COMMANDS}:
             inventories = of_suites[kind]
@@ -96,9 +102,31 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
     own = pair.own.suites if pair.own else {}
     gone = [suite.place for kind, suite in own.items() if kind not in kinds]
     why = f"{pair.head.name} has none of these any more"
-    unseen = [one.unseen for one in pair.suites if not selection.series]
-    places = {place: reason for one in unseen for place, reason in one.items()}
-    return planned.joined(Plan(unloaded={**dict.fromkeys(gone, why), **places, **pair.absent}))
+    known = {one.name for one in planned.findings}
+    places = {
+        place: reason
+        for suite, reasons in unseen
+        for place, reason in reasons.items()
+        if _may_be_selected(context, suite, place, known)
+    }
+    unloaded = {**dict.fromkeys(gone, why), **places, **pair.absent}
+    return replace(planned, unloaded=unloaded)
+
+
+def _may_be_selected(context: Context, suite: Suite, place: str, known: set[str]) -> bool:
+    """Whether a place that nobody could look into may hold a benchmark that is selected.
+
+    A pattern that is one of the `known` names selects no other one. Of any other pattern, the words
+    are in the name of a benchmark, and so in that of its file or in the text.
+    """
+    patterns = context.selection.series
+    file = context.pair.head.root / file_of(suite, place)
+    text = text_of(file) if file.suffix == ".py" else ""
+    return not patterns or any(
+        not text or all(word in f"{place}\n{text}" for word in WORDS.findall(pattern.split("[")[0]))
+        for pattern in patterns
+        if pattern not in known
+    )
 
 
 def _plan_suite(context: Context, suite: Suite, inventories: Mapping[str, Inventory]) -> Plan:
@@ -135,7 +163,7 @@ def _plan_suite(context: Context, suite: Suite, inventories: Mapping[str, Invent
         for reason, sentence in _reasons(base.broken).items():
             place = next(place for place, why in base.broken.items() if why == sentence)
             unloaded[place or suite.place] = f"at {names['base']}: {reason}"
-    return planned if context.selection.series else replace(planned, unloaded=unloaded)
+    return replace(planned, unloaded=unloaded)
 
 
 def _reasons(broken: Mapping[str, str]) -> dict[str, str]:

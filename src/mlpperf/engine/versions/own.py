@@ -31,7 +31,7 @@ class Own:
         All files of the suite if a place is not a file. The result are the places of which the base
         has files; what only the head has is new.
         """
-        files = {place: [_file(suite, place)] for place in places}
+        files = {place: [file_of(suite, place)] for place in places}
         if not all((root / name).is_file() for (name,) in files.values()):
             files = {place: list(suite.files) for place in places}
         theirs = {
@@ -43,7 +43,7 @@ class Own:
         return [place for place, names in theirs.items() if names]
 
 
-def _file(suite: Suite, place: str) -> str:
+def file_of(suite: Suite, place: str) -> str:
     """The file of a place of a suite, below the project's folder."""
     if suite.kind != "asv":
         return place.partition("::")[0] or "."
