@@ -75,6 +75,21 @@ def test_the_first_pattern_decides_what_warns() -> None:
     assert compared(warns, slower(WALK), slower(STAND)).exit_code == 1
 
 
+@pytest.mark.parametrize("pattern", [STAND.name, "test_stand", "stand"])
+def test_a_name_does_not_warn_for_longer_names(pattern: str) -> None:
+    longer = series("test_stand_up")
+    warns = Policy({pattern: "warn"})
+    assert compared(warns, slower(longer), QUIET).exit_code == 1
+    blocks = Policy({pattern: "block", "*": "warn"})
+    assert compared(blocks, slower(longer), QUIET).exit_code == 1
+
+
+def test_a_name_warns_for_itself_and_a_function_for_all_its_parameters() -> None:
+    for one in (STAND, series("test_stand", "[5]")):
+        assert compared(Policy({STAND.name: "warn"}), slower(one)).exit_code == 0
+        assert compared(Policy({one.name: "warn"}), slower(one)).exit_code == 0
+
+
 def test_a_wrong_result_blocks_whatever_the_policy() -> None:
     wrong = Finding(WALK, wrong={"head": "1 is not 2"})
     everything = Policy({"*": "warn"}, accepted=[ACCEPTED])

@@ -61,7 +61,7 @@ def test_a_series_that_the_head_can_no_longer_load_is_wrong(
 
 def test_only_selected_series_are_called_each_with_its_threshold(faked: Faked) -> None:
     both = [has("base", "a", "b"), has("head", "a", "b")]
-    planned = plan(faked(both, series=["*::b"], thresholds={"a.py": 0.1, "b": 0.2}))
+    planned = plan(faked(both, series=["*::b"], thresholds={"*a.py*": 0.1, "*b": 0.2}))
     assert variants(planned) == ["b"]
     assert planned.findings[named("b")].threshold == 0.2
 

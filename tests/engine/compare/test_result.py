@@ -231,3 +231,13 @@ def test_the_worst_comes_first() -> None:
         "path3",
         "path0",
     ]
+
+
+def test_an_accepted_name_does_not_accept_longer_names() -> None:
+    gone = Finding(Series("tests/a.py", "", "test_bc", "pytest"), Judgement(Verdict.GONE))
+    result = Comparison("old", "new", {}, 0.005, findings={gone.series: gone})
+    for text in ("tests/a.py::test_b", "tests/a.py::t"):
+        assert replace(result, accepted=[text]).gaps == ["tests/a.py::test_bc of old is gone"]
+    for text in ("test_b", "tests/a.py", "tests/a.py::test_b*"):
+        gaps = replace(result, accepted=[text]).gaps
+        assert not any("gone" in gap and "of old" in gap for gap in gaps)

@@ -42,3 +42,17 @@ def test_a_series_of_a_suite_has_no_library(patterns: list[str], is_taken: bool)
 def test_on_a_gpu_the_libraries_are_others() -> None:
     assert Selection(backends=["tensorflow"]).takes(XLA, ["tensorflow"])
     assert not Selection(backends=["tensorflow"]).takes(XLA, ["numpy"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "threshold"),
+    [
+        (TEST.name, 0.1),
+        (TEST.function, 0.1),  # with any parameters
+        ("*test_it*", 0.1),
+        ("tests/test_it.py::test_i", 0.005),  # another name
+    ],
+)
+def test_a_name_raises_no_threshold_of_longer_names(pattern: str, threshold: float) -> None:
+    assert Selection(thresholds={pattern: 0.1}).threshold_of(TEST) == threshold
+    assert Selection(thresholds={pattern: 0.001}).threshold_of(TEST) == 0.001

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..statistics.verdicts import Verdict
 from ..suites.policy import GROWTH, Acceptance, Budget, Policy
-from ..suites.series import Series, fits
+from ..suites.series import Series, covers, fits
 from ..words import plain, rounded
 from .finding import Finding
 
@@ -48,7 +48,11 @@ def allowance(policy: Policy, finding: Finding) -> Allowance | None:
     for entry in _entries(policy, finding):
         if not (entry.lapsed or exceeded(entry, finding)):
             return Allowance(True, plain(entry.because))
-    actions = (what for pattern, what in policy.series.items() if fits(pattern, finding.series))
+    actions = (
+        what
+        for pattern, what in policy.series.items()
+        if (covers if what == "warn" else fits)(pattern, finding.series)
+    )
     if next(actions, "block") == "warn":
         return Allowance(False, "by [tool.mlpperf.gate.series]")
     return None

@@ -11,7 +11,7 @@ from ..machine.environment import Environment
 from ..statistics.verdicts import Verdict
 from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
-from ..suites.series import Series
+from ..suites.series import Series, is_longer
 from ..versions.layout import project_named
 from ..versions.pair import Pair
 from ..words import count, some
@@ -184,4 +184,7 @@ class Comparison:
         return [f for f in left if not f.untimed and not self._accepts(f.series.name)]
 
     def _accepts(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) or pattern in name for pattern in self.accepted)
+        return any(
+            fnmatchcase(name, one) or (one in name and not is_longer(name, one))
+            for one in self.accepted
+        )

@@ -1,8 +1,8 @@
 """The policy of a project: what fails a comparison, and which regressions are accepted.
 
 ```toml
-[tool.mlpperf.gate.series]        # a regression of these; the first pattern that fits
-"*experimental*" = "warn"         # is shown, and does not fail the comparison
+[tool.mlpperf.gate.series]        # patterns or whole names; the first one that fits decides
+"*experimental*" = "warn"         # a regression is shown, and does not fail the comparison
 "*" = "block"                     # the default
 
 [[tool.mlpperf.gate.budgets]]

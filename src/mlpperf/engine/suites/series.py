@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -89,13 +90,28 @@ class Selection:
 
     def threshold_of(self, series: Series) -> float:
         """The smallest change that is reported of a series: by the last pattern that fits."""
-        fitting = [share for pattern, share in self.thresholds.items() if fits(pattern, series)]
+        fitting = [
+            share
+            for pattern, share in self.thresholds.items()
+            if (covers if share > self.threshold else fits)(pattern, series)
+        ]
         return [self.threshold, *fitting][-1]
 
 
 def fits(pattern: str, series: Series) -> bool:
     """Whether a pattern such as `*parse*` fits the name of a series, or is part of it."""
     return _fits(pattern, series.name)
+
+
+def covers(pattern: str, series: Series) -> bool:
+    """The same where a series is excused: a text is a whole name, of it or of its function."""
+    return pattern in (series.name, series.function) or fnmatchcase(series.name, pattern)
+
+
+def is_longer(name: str, text: str) -> bool:
+    """Whether a name is another one than this text, which may be a whole name and a part of it."""
+    rest = name.removeprefix(text)
+    return rest != name and re.fullmatch(r"[\w-]+([\[(].*)?", rest) is not None
 
 
 def _fits(pattern: str, name: str) -> bool:
