@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mlpperf.engine.suites.policy import (
@@ -153,6 +154,25 @@ def test_an_acceptance_counts_until_it_expires_or_the_base_has_it(tmp_path: Path
     today = Acceptance("x", "y", until=TODAY)
     late = project(tmp_path / "late", "", old, today)
     assert lapsed(plain, late) == ["it expired after 2026-11-28", ""]
+
+
+@pytest.mark.parametrize(
+    "edited", [{"slower": 2.0}, {"until": None}, {"because": "again"}, {"series": "tests/test*"}]
+)
+def test_an_acceptance_of_the_base_that_is_edited_does_not_count(
+    edited: dict[str, object], tmp_path: Path
+) -> None:
+    base = project(tmp_path / "base", "", ENTRY)
+    head = project(tmp_path / "head", "", msgspec.structs.replace(ENTRY, **edited))
+    assert lapsed(base, head) == ["the base has this acceptance, too"]
+
+
+def test_an_acceptance_by_another_comparison_counts_beside_that_of_the_base(tmp_path: Path) -> None:
+    base = project(tmp_path / "base", "", ENTRY)
+    again = msgspec.structs.replace(ENTRY, base="2" * 40)
+    assert lapsed(base, project(tmp_path / "head", "", again)) == [""]
+    other = msgspec.structs.replace(ENTRY, series="tests/test_a.py::test_c")
+    assert lapsed(base, project(tmp_path / "other", "", other)) == [""]
 
 
 def changes(base: Path, head: Path) -> list[str]:

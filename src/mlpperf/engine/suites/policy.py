@@ -138,6 +138,11 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         """Whether it is about the series of this name."""
         return name == self.series or fnmatchcase(name, self.series)
 
+    def is_of(self, other: Acceptance) -> bool:
+        """Whether it accepts what the other one does, perhaps edited: by the same comparison."""
+        same = (self.base, self.head) == (other.base, other.head)
+        return same and (self.fits(other.series) or other.fits(self.series))
+
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """What fails a comparison.
@@ -199,7 +204,7 @@ def against_base(
         known = []
     entries = []
     for entry in given.accepted:
-        lapsed = "the base has this acceptance, too" if entry in known else ""
+        lapsed = "the base has this acceptance, too" if any(map(entry.is_of, known)) else ""
         if entry.until and entry.until < today:
             lapsed = f"it expired after {entry.until}"
         entries.append(msgspec.structs.replace(entry, lapsed=lapsed))
