@@ -48,7 +48,7 @@ def test_the_last_line_is_the_verdict_and_the_first_what_changed(name: str, widt
     text = printed(PAGES[name](), width)
     verdict = " ".join(text.rpartition("\nRegression at")[2].split())
     if name == "compare-policy":
-        assert text.startswith("The policy differs from that of v1.4.0: ")
+        assert text.startswith("The settings differ from those of v1.4.0: ")
         assert "\nBudget exceeded at the working tree:" in text
     elif "Slower (" in text or "Wrong (" in text:
         assert re.match(r"(Slower|Wrong) \(", text)

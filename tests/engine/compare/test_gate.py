@@ -166,9 +166,9 @@ def test_more_bytecodes_are_accepted_up_to_their_share(most: float, code: int) -
 
 def test_a_changed_policy_is_shown_first() -> None:
     result = compared(Policy(changes=['threshold: none → "50%"']), QUIET)
-    sentence = 'The policy differs from that of main: threshold: none → "50%".'
+    sentence = 'The settings differ from those of main: threshold: none → "50%".'
     assert shown(result).splitlines()[0] == sentence
-    assert render.markdown(result).splitlines()[2].startswith("- The policy differs from")
+    assert render.markdown(result).splitlines()[2].startswith("- The settings differ from")
     assert "policy" not in shown(compared(Policy(), QUIET))
     (many,) = sentences.policy(compared(Policy(changes=["x: 1 → 2"] * 12), QUIET))
     assert many.endswith("x: 1 → 2; 2 more changes.")
@@ -297,7 +297,7 @@ def test_a_comparison_is_explained(tmp_path: Path) -> None:
         f"HEAD ({'2' * 10}) was compared with main ({'1' * 10}).",
         "11 benchmarks: 11 timed.",
         "Exit code 1: a regression",
-        "The policy differs from that of main: x: 1 → 2.",
+        "The settings differ from those of main: x: 1 → 2.",
         "which does not count: at most +1 % was accepted",
         f"{WALK.name} is slower by 10.0 % (9.0 to 11.0); a call takes 1 ms → 1.1 ms, in 9",
         "95 % interval over the processes",

@@ -176,6 +176,16 @@ def test_a_series_that_only_the_own_files_of_the_base_have_is_gone(faked: Faked)
     assert replace(compared, accepted=["::b"]).exit_code == 0
 
 
+def test_what_an_option_or_hook_of_the_head_leaves_out_is_gone(faked: Faked) -> None:
+    left_out = {"tests/a.py::b": "tests/a.py::b is left out by a hook"}
+    both = [replace(has(side, "a"), broken=left_out) for side in ("base", "head")]
+    planned = plan(faked([*both, has("own", "a", "b")]))
+    why = "gone, because with the suite of the head it is left out by a hook"
+    assert str(planned.findings[named("b")].judgement) == why
+    assert not planned.findings[named("b")].wrong
+    assert list(plan(faked(both)).findings) == [named("a")]
+
+
 def test_a_file_that_is_slow_to_import_is_left_out_unless_it_has_most_series(
     faked: Faked,
 ) -> None:

@@ -185,11 +185,33 @@ def test_what_differs_from_the_base_is_named(tmp_path: Path) -> None:
     text = '[tool.mlpperf]\nthreshold = "50%"\nbudget = 4\n[tool.mlpperf.gate.series]\n"*"="warn"\n'
     head = project(tmp_path / "head", text, ENTRY)
     assert changes(base, head) == [
+        "budget: 3 → 4",
         'gate.series.*: none → "warn"',
         'threshold: "1%" → "50%"',
         f"accepted: {ENTRY.series}",
     ]
     assert changes(head, head) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("pytest_options = ['-k', 'not it']", "pytest_options"),
+        ("bytecodes = '1%'", "bytecodes"),
+        ("paths = []", "paths"),
+        ("extras = ['compiled']", "extras"),
+        ("commands.total = 'total'", "commands.total"),
+        ("commands.total = {command = 'total', compare-output = false}", "commands.total.command"),
+        ("build.environment.CFLAGS = '-O3'", "build.environment.CFLAGS"),
+    ],
+)
+def test_any_setting_that_is_added_or_removed_is_named(
+    setting: str, named: str, tmp_path: Path
+) -> None:
+    without = project(tmp_path / "without", "")
+    with_it = project(tmp_path / "with", f"[tool.mlpperf]\n{setting}\n")
+    for base, head, end in ((without, with_it, ": none → "), (with_it, without, " → none")):
+        assert any(one.startswith(named) and end in one for one in changes(base, head))
 
 
 def test_what_init_writes_changes_nothing(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.suites.discovery import Suite
-from mlpperf.engine.versions.own import Own, share
+from mlpperf.engine.suites.discovery import Suite, discover
+from mlpperf.engine.versions.own import Own, differ, share
 from mlpperf.engine.versions.version import Version
 from mlpperf.errors import MlpperfError
 
@@ -61,6 +61,27 @@ def test_what_is_no_part_of_a_version_is_notshared(name: str, tmp_path: Path) ->
         share(source, target, name)
     assert (target / "src/test_it.py").exists()
     assert (beside / "conftest.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("base", "head"),
+    [
+        ("", "pytest_options = ['-k', 'not speed']"),
+        ("commands.a = 'a'\ncommands.b = 'b'", "commands.a = 'a'"),
+        ("", "[tool.pytest.ini_options]\ntestpaths = ['tests/some']"),
+    ],
+)
+def test_suites_differ_by_options_and_commands_too(base: str, head: str, tmp_path: Path) -> None:
+    suites = []
+    for name, settings in {"base": base, "head": head}.items():
+        (tmp_path / name / "tests/some").mkdir(parents=True)
+        for place in ("tests/test_a.py", "tests/some/test_b.py"):
+            (tmp_path / name / place).write_text("def test_speed(benchmark): ...\n")
+        (tmp_path / name / "pyproject.toml").write_text(f"[tool.mlpperf]\n{settings}\n")
+        suites.append((discover(tmp_path / name), tmp_path / name))
+    (theirs, old), (ours, new) = suites
+    assert differ(ours, theirs, new, old)
+    assert not differ(ours, ours, new, new)
 
 
 @pytest.mark.parametrize(

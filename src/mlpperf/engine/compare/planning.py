@@ -216,7 +216,10 @@ def _planned(
             continue
         untimed, wrong = None, {}
         if one not in has["head"]:
-            if why := _why_broken(one, head.broken):
+            if left_out := base.broken.get(one.name) and head.broken.get(one.name):
+                because = f"with the suite of the head it {left_out.removeprefix(one.name).strip()}"
+                untimed = Judgement(Verdict.GONE, because=because)
+            elif why := _why_broken(one, head.broken):
                 wrong = {"head": why}
             else:
                 untimed = Judgement(Verdict.GONE)

@@ -120,12 +120,12 @@ def _allowed(result: Comparison) -> str:
 
 
 def policy(result: Comparison) -> list[str]:
-    """How the policy differs from the base's, and which acceptances do not count."""
+    """How the settings differ from the base's, and which acceptances do not count."""
     changes = list(result.policy.changes)
     if more := changes[CHANGES_MOST:]:
         changes = [*changes[:CHANGES_MOST], count(len(more), "more change")]
     listed = "; ".join(changes)
-    changed = [f"The policy differs from that of {result.base}: {listed}."] if listed else []
+    changed = [f"The settings differ from those of {result.base}: {listed}."] if listed else []
     return [*changed, *refusals(result.policy, result.findings.values())]
 
 

@@ -47,8 +47,6 @@ from .series import THRESHOLD
 
 ACCEPTED = ".mlpperf-accepted.toml"
 HEAD = "# Accepted regressions: `mlpperf accept` appends to this file.\n"
-# Settings that decide what fails: a change of any is shown.
-DECIDING = ("suites", "series", "threshold", "thresholds", "unjudged", "accept", "gate")
 ORDERED = ("gate.series.", "thresholds.")  # the first pattern decides, or the last one
 GROWTH: dict[str, Callable[[float], float]] = {
     "1": lambda n: 1.0,
@@ -152,7 +150,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     series : whether a regression blocks or warns, by pattern; the first one that fits.
     budgets : absolute limits.
     accepted : regressions that do not block.
-    changes : how the settings that decide differ from those of the base, a clause each.
+    changes : how the settings differ from those of the base, a clause each.
     """
 
     series: Actions = {}
@@ -228,9 +226,9 @@ def against_base(
 
 
 def _deciding(root: Path) -> dict[str, str]:
-    """The settings that decide, as text, by their names."""
+    """The settings of a project, as text, by their names: any may decide what fails."""
     table = table_at(readable(root), "tool", "mlpperf")
-    named = dict(_flat({key: table[key] for key in DECIDING if key in table}))
+    named = dict(_flat(table))
     if table.get("threshold") == f"{100 * THRESHOLD:g}%":
         del named["threshold"]  # the default
     return named

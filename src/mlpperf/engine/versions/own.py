@@ -51,10 +51,9 @@ def file_of(suite: Suite, place: str) -> str:
 
 
 def differ(suites: Sequence[Suite], others: Sequence[Suite], root: Path, other_root: Path) -> bool:
-    """Whether the `others` exist, and differ from the suites in any file."""
-    # A command has no files.
-    if [one.files or one.arguments for one in suites] != [
-        one.files or one.arguments for one in others
+    """Whether the `others` exist, and differ from the suites in any file, option or command."""
+    if [(one.arguments, one.files) for one in suites] != [
+        (one.arguments, one.files) for one in others
     ]:
         return bool(others)
     return bool(differing(suites, root, other_root))
