@@ -14,7 +14,6 @@ from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.versions.own import Own
 from mlpperf.engine.worker.calls import CallTime
 from mlpperf.engine.worker.protocol import DryRun, Inventory, Value
 
@@ -50,6 +49,9 @@ def result(finding: Finding) -> Comparison:
         ({"skipped": {"head": "no"}}, Verdict.WRONG, 1),
         ({"failed": {"base": "no"}}, Verdict.FIXED, 0),
         ({"untimed": {"base": "no"}}, Verdict.NEW, 2),
+        ({"failed": {"base": "no"}, "aborted": {"head": 9.0}}, Verdict.UNDECIDED, 2),
+        ({"skipped": {"base": "no"}, "aborted": {"head": 9.0}}, Verdict.UNDECIDED, 2),
+        ({"failed": {"head": "no"}, "aborted": {"base": 9.0}}, Verdict.WRONG, 1),
     ],
 )
 def test_a_series_that_fails_in_one_version_only_is_a_regression_or_fixed(
@@ -340,49 +342,6 @@ def test_values_in_different_units_are_not_compared(head: float, faked: Faked) -
     assert str(finding.judgement) == f"not timed, because {why}"
     assert not finding.risen
     assert result(finding).exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("idle", "own", "code"),
-    [
-        ("skipped", {}, 2),
-        ("failed", {}, 2),
-        ("skipped", {"aborted": {"own": 9.0}}, 2),
-        ("skipped", {"skipped": {"own": "too hot"}}, 0),
-        ("skipped", {"failed": {"own": "too hot"}}, 0),
-    ],
-)
-def test_what_only_the_suite_of_the_base_runs_is_gone(
-    idle: str, own: Any, code: int, faked: Faked
-) -> None:
-    pair = faked().pair
-    pair = replace(pair, own=Own(pair.base, {"pytest": pair.suites[0]}))
-    others = [Finding(one, Judgement(Verdict.UNCHANGED_CODE)) for one in (B, HOT)]
-    findings = {one.series: one for one in others}
-    findings[A] = concluded(run(**{idle: dict.fromkeys(SIDES, "later")}))
-    context = faked([run(sides=["own"], **own)], pair=pair)
-    gone = module.no_longer_run(context, findings, 1.0)
-    assert context.pool.asked == [("dry_run", ["own"], 1)]
-    compared = replace(result(findings[A]), findings={**findings, **gone})
-    assert compared.exit_code == code
-    assert [str(one.judgement).partition(", ")[0] for one in gone.values()] == ["gone"] * bool(code)
-    assert module.no_longer_run(faked(), findings, 1.0) == {}
-
-
-@pytest.mark.parametrize(("own", "code"), [(gives(1.0), 2), (Value(A.names, skipped="too hot"), 0)])
-def test_so_is_a_value_that_only_the_suite_of_the_base_gives(
-    own: Value, code: int, faked: Faked
-) -> None:
-    pair = faked().pair
-    pair = replace(pair, own=Own(pair.base, {"pytest": pair.suites[0]}))
-    skipped = Judgement(Verdict.SKIPPED, because="later")
-    findings = {A: Finding(A, skipped), B: Finding(B, Judgement(Verdict.UNCHANGED_CODE))}
-    dry = replace(run(sides=[]), quantity="track")
-    context = faked([dry], [own], pair=pair)
-    gone = module.no_longer_run(context, findings, 1.0)
-    assert [kind for kind, *_ in context.pool.asked] == ["dry_run", "value"]
-    compared = replace(result(findings[A]), findings={**findings, **gone})
-    assert compared.exit_code == code
 
 
 def test_a_hot_path_that_ends_the_process_of_both_versions_is_unknown(faked: Faked) -> None:

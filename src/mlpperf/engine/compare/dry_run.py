@@ -64,7 +64,7 @@ def dry_run(
             for _ in range(DEATHS_MOST):
                 if not left:
                     break
-                answers, lost = _called(context, group, left, longest, repeat, until)
+                answers, lost = called(context, group, left, longest, repeat, until)
                 runs |= {one: runs[one].merged(answer) for one, answer in answers.items()}
                 for one in answers:
                     if note := runs[one].note:
@@ -78,7 +78,7 @@ def dry_run(
                 guilty = next((one for one in left if one.names == lost.series), left[0])
                 left.remove(guilty)
                 for side in reversed(group):  # which version was it?
-                    answers, lost = _called(context, [side], [guilty], longest, repeat)
+                    answers, lost = called(context, [side], [guilty], longest, repeat)
                     why = str(lost or "it gave no answer")
                     answer = answers.get(guilty, DryRun(guilty.names, failed={side: why}))
                     runs[guilty] = runs[guilty].merged(answer)
@@ -87,7 +87,7 @@ def dry_run(
     return {one: run for one, run in runs.items() if one not in late}
 
 
-def _called(
+def called(
     context: Context,
     sides: Sequence[str],
     series: Sequence[Series],
@@ -213,6 +213,9 @@ def with_dry_run(finding: Finding, run: DryRun, failed_when_timed: str = "") -> 
         return replace(finding, untimed=Judgement(Verdict.NOT_TIMED, because=because))
     if not_run:
         ((side, why),) = not_run.items()
+        if "head" in aborted:  # which does not work then
+            too_long = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
+            return replace(finding, untimed=too_long)
         if side == "base" and side not in run.failed:  # the base does not have it
             return replace(finding, untimed=Judgement(Verdict.NEW, because=why))
         how = "fails" if side in run.failed else "cannot be run any more"
@@ -234,29 +237,6 @@ def _aborted(finding: Finding, aborted: Mapping[str, float], others: Sequence[fl
         return replace(finding, bound=bound)
     too_long = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
     return replace(finding, untimed=finding.untimed or too_long)
-
-
-def no_longer_run(
-    context: Context, findings: Mapping[Series, Finding], longest: float
-) -> dict[Series, Finding]:
-    """Findings on the series that the head's suite runs in neither version, and the base's does.
-
-    Who marks a benchmark as skipped has removed it, as far as the comparison goes.
-    """
-    suites = context.pair.own.suites if context.pair.own else {}
-    idle = (Verdict.SKIPPED, Verdict.NOT_TIMED)
-    left = [s for s, f in findings.items() if f.judgement.verdict in idle and s.suite in suites]
-    gone = {}
-    for suite, some in by_suite(left).items():
-        runs = _called(context, ["own"], some, longest, 1)[0]
-        ran = [one for one, run in runs.items() if (run.took or run.aborted) and not run.not_run]
-        valued = [one.names for one, run in runs.items() if run.quantity != "time"]
-        given = context.pool.run("value", ["own"], suite, series=valued)[0] if valued else []
-        ran += [Series.of(answer.series, suite) for answer in given if not _why_no_value(answer)]
-        for one in set(ran).intersection(left):
-            because = f"with the suite of the head it is {findings[one].judgement}"
-            gone[one] = replace(findings[one], untimed=Judgement(Verdict.GONE, because=because))
-    return gone
 
 
 def bounds_of_long_calls(
@@ -323,7 +303,7 @@ def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Val
     sides = SIDES if comparable(finding) else ("head",)
     sometimes = False
     for side in sides:
-        reasons = [one for answer in answers[side] if (one := _why_no_value(answer))]
+        reasons = [one for answer in answers[side] if (one := why_no_value(answer))]
         if reasons and len(reasons) == len(answers[side]):
             kind, why = reasons[0]
             failure: Any = {kind: {side: why}}
@@ -347,7 +327,7 @@ def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Val
     )
 
 
-def _why_no_value(answer: Value) -> tuple[str, str] | None:
+def why_no_value(answer: Value) -> tuple[str, str] | None:
     """Why a process gave no value: as a field of `DryRun`, and in words."""
     for kind, why in (("failed", answer.failed), ("skipped", answer.skipped)):
         if why:

@@ -18,6 +18,8 @@ UNCHANGED_WITHIN_IF_FEW_CALLS = 0.25
 # They are counted, not timed, but threads may add a little by chance.
 MEMORY_RISE = 0.02
 MEMORY_RISE_BYTES = 4096
+# Why a benchmark is gone that both versions have.
+NOT_AT_THE_BASE = "the base's own suite runs it, and with that of the head the base does not"
 # Verdicts on series that no change can have made slower, or that the suite means not to be timed.
 UNAFFECTED = (
     Verdict.NEW,

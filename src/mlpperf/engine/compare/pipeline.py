@@ -61,7 +61,6 @@ from .dry_run import (
     loaded_differently,
     measure_values,
     needing_own_processes,
-    no_longer_run,
     ran_in_both,
     with_dry_run,
 )
@@ -69,6 +68,7 @@ from .finding import Finding
 from .gate import needed
 from .marks import MarkedTimes, plan_marks
 from .memory import judge_memory
+from .own_suite import give_back, no_longer_run
 from .planning import HOT_PATHS, Plan, plan, without_slow_imports
 from .result import Comparison
 from .screening import Timing, follow_up, screen
@@ -181,9 +181,10 @@ class Called:
 
 
 def _steps(
-    context: Context, comparison: Comparison, differing: Callable[[], Changes | None] | None
+    context: Context, begun: Comparison, differing: Callable[[], Changes | None] | None
 ) -> Iterator[Comparison]:
     context.progress("loading both versions")
+    comparison = begun
     planned = plan(context, skip_unchanged=differing is not None)
     if comparison.shard:
         planned, shard = planned.part(comparison.shard)
@@ -200,6 +201,9 @@ def _steps(
     planned = without_slow_imports(planned, budget, context.warn)
 
     called = _call(context, planned, changes, budget)
+    if give_back(context, called.findings):
+        yield from _steps(context, begun, differing)
+        return
     budget = given or usual_budget(called.timeable)
     called, marked = _count(context, called, planned, changes, budget)
     unknown = (changes.unknown if changes else "") or reason_for_all(called.touched.reasons)
@@ -237,7 +241,7 @@ def _call(context: Context, planned: Plan, changes: Changes | None, budget: floa
     late = {series for series in planned.series if series not in runs}
     findings |= {s: replace(findings[s], untimed=findings[s].untimed or NOT_REACHED) for s in late}
     findings |= measure_values(context, planned.findings, runs, time.monotonic() + allowed)
-    findings |= no_longer_run(context, findings, longest)
+    findings |= no_longer_run(context, findings, runs, planned.own, longest)
     called = Called(findings, runs, apart, touched)
     untimed = {
         series: replace(findings[series], untimed=why)

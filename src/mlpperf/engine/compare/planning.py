@@ -40,6 +40,7 @@ class Plan:
     shared : what loading a version sets for a whole process, and not the other, as it is at the
         base; by suite.
     registered : where outside of the project a version registers something of it, by suite.
+    own : the series that the base's own suites have, as keys.
     """
 
     findings: dict[Series, Finding] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Plan:
     unloaded: dict[str, str] = field(default_factory=dict)
     shared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     registered: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[Series, None] = field(default_factory=dict)
 
     def part(self, shard: Shard) -> tuple[Plan, Shard]:
         """What a shard calls, and the shard with what it is a part of."""
@@ -244,6 +246,7 @@ def _planned(
         seconds,
         shared={suite: shared} if shared else {},
         registered={suite: registered} if registered else {},
+        own=dict.fromkeys(series.get("own", ())),
     )
 
 

@@ -15,7 +15,7 @@ from ..suites.series import Series, is_longer
 from ..versions.layout import project_named
 from ..versions.pair import Pair
 from ..words import count, some
-from .finding import Finding
+from .finding import NOT_AT_THE_BASE, Finding
 from .gate import Allowance, Kept, allowance, budget_outcomes
 from .records import RULES
 from .shards import Shard
@@ -152,8 +152,17 @@ class Comparison:
             if not self._accepts(place)
         ]
         every = [f for f in self.findings.values() if not self._accepts(f.series.name)]
-        if gone := [f.series.name for f in every if f.judgement.verdict is Verdict.GONE]:
-            gaps.append(f"{some(gone)} of {self.base} {'is' if len(gone) == 1 else 'are'} gone")
+        gone = [f for f in every if f.judgement.verdict is Verdict.GONE]
+        changed = [f.series.name for f in gone if NOT_AT_THE_BASE in f.judgement.because]
+        if removed := [f.series.name for f in gone if f.series.name not in changed]:
+            are = "is" if len(removed) == 1 else "are"
+            gaps.append(f"{some(removed)} of {self.base} {are} gone")
+        if changed:
+            are, them = ("is", "it") if len(changed) == 1 else ("are", "them")
+            gaps.append(
+                f"{some(changed)} {are} changed so that {self.base} does not run {them}, as its "
+                f"own suite does; let {them} run in both versions"
+            )
         if missing := [f.series.name for f in self.missing]:
             ends = [one.rstrip(".") for one in self.warnings if one.startswith("A process ")]
             why = f" ({ends[-1]})" if ends else ""

@@ -25,6 +25,11 @@ class Own:
     version: Version
     suites: Mapping[str, Suite]
 
+    def file(self, suite: Suite, path: str) -> str:
+        """The file of the series of a suite at a path, below the project's folder."""
+        names = [file_of(suite, place) for place in (path, path.rpartition(".")[0])]
+        return next((name for name in names if (self.version.root / name).is_file()), names[0])
+
     def give_back(self, suite: Suite, places: Sequence[str], root: Path) -> list[str]:
         """Copy the base's own files at some places of a suite to `root` again.
 
