@@ -288,13 +288,15 @@ def test_a_process_that_gives_no_value_is_not_said_to_have_had_no_time(
 @pytest.mark.parametrize(
     ("base", "head", "risen"),
     [
+        ([0, 0, 0], [0, 0, 0], ""),
+        ([-5, -5, -5], [-9, -9, -9], ""),
         ([3, 3, 3], [3, 3, 3], ""),
         ([3, 3, 3], [5, 5, 5], "3 → 5 bytes"),
         ([5, 5, 5], [3, 3, 3], ""),
         ([3, 3, 3], [3.001, 3.001, 3.001], ""),  # less than the threshold
         ([100, 101, 102], [102.5, 103, 104], ""),  # beyond, but not by what may be chance
         ([100, 101, 102], [105, 106, 107], "102 → 105 bytes"),
-        ([100, 101, 110], [105, 106, 107], ""),  # they overlap
+        ([100, 101, 110], [104, 105, 102], ""),  # they overlap
         ([0, 0, 0], [1, 1, 1], "0 → 1 bytes"),
     ],
 )
@@ -308,6 +310,26 @@ def test_a_value_that_rises_in_all_processes_is_a_regression(
     if risen:
         assert risen in render.markdown(result(finding))
         assert risen in render.github_lines(result(finding))[0]
+
+
+@pytest.mark.parametrize(
+    ("base", "head"),
+    [
+        ([100, 4000, 130], [220, 500, 90]),
+        ([100, 101, 110], [105, 106, 107]),
+        ([5, 5, 5], [3, 3, 9]),
+        ([0, 0, 0], [0, 0, 1]),
+        ([-5, -5, -5], [-5, -5, -4]),
+    ],
+)
+def test_values_that_scatter_are_undecided(
+    base: list[float], head: list[float], faked: Faked
+) -> None:
+    finding = measured(faked, [*map(gives, base)], [*map(gives, head)])
+    assert str(finding.judgement).startswith("undecided: its values scatter")
+    assert finding.values == {"base": base, "head": head}
+    assert result(finding).exit_code == 2
+    assert not result(finding).missing  # it was measured
 
 
 FAILS = gives(math.nan, failed="no")

@@ -374,6 +374,20 @@ def test_what_no_longer_runs_is_a_regression(town: Any) -> None:
 
 
 @pytest.mark.usefixtures("in_forks")
+def test_a_benchmark_that_passes_a_new_argument_is_compared_by_the_file_of_the_base(
+    town: Any,
+) -> None:
+    town.replace("tests/perf/check_town.py", "(streets.stand)", "(streets.stand, 1)")
+    town.replace("src/town/streets.py", "def stand():", "def stand(pause):")
+    town.replace("src/town/streets.py", "range(1000)", "range(9000)")
+    code, record, said = compared(town, "HEAD", "--suite", "pytest", "--series", "stand")
+    assert words(record) == {"test_stand": "slower"}, said
+    assert code == 1
+    (note,) = record["trouble"]
+    assert note.startswith("tests/perf/check_town.py of the working tree does not run at HEAD;")
+
+
+@pytest.mark.usefixtures("in_forks")
 def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
     town.write("src/town/streets.py", "1 / 0\n")
     town.commit()

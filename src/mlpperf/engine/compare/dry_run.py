@@ -319,12 +319,12 @@ def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Val
     if len({*units.values()}) > 1:
         because = f"its unit is {units['base']!r} at the base, {units['head']!r} at the head"
         return replace(finding, untimed=Judgement(Verdict.NOT_TIMED, because=because))
-    return replace(
-        finding,
-        values={side: [one.value for one in answers[side]] for side in sides},
-        unit=units["head"],
-        untimed=finding.untimed or Judgement(Verdict.MEASURED),
-    )
+    values = {side: [one.value for one in answers[side]] for side in sides}
+    finding = replace(finding, values=values, unit=units["head"])
+    known = Judgement(Verdict.MEASURED)
+    if finding.values_scatter:
+        known = Judgement(Verdict.UNDECIDED, reason=Reason.VALUES_SCATTER)
+    return replace(finding, untimed=finding.untimed or known)
 
 
 def why_no_value(answer: Value) -> tuple[str, str] | None:

@@ -177,6 +177,15 @@ class Finding:
         rose = min(head) > max(base) + least * abs(max(base))
         return " → ".join(self.shown(max(base), min(head))) if rose else ""
 
+    @property
+    def values_scatter(self) -> bool:
+        """Whether its values show neither a rise nor that there is none worth mentioning."""
+        if len(self.values) < 2 or self.risen:
+            return False
+        least = min(self.values["base"])
+        most = least + max(self.threshold, UNCHANGED_WITHIN) * abs(least)
+        return max(self.values["head"]) > most
+
     def shown(self, *values: float) -> list[str]:
         """Values in its unit, the last one with it; many bytes in megabytes."""
         many = self.unit == "bytes" and max(values) >= 1e6

@@ -42,7 +42,7 @@ UNTIMED = (
 )
 UNTIMED_REASONS = (
     *(Reason.NOT_REACHED, Reason.LONG_CALLS, Reason.LONG_LOADING),
-    *(Reason.NOT_CONFIRMED, Reason.DIFFERS),
+    *(Reason.NOT_CONFIRMED, Reason.DIFFERS, Reason.VALUES_SCATTER),
 )
 
 

@@ -55,6 +55,7 @@ class Reason(Enum):
     NOT_JUDGED = "looks changed, but was not judged"
     NOT_CONFIRMED = "changed in one process, which pairs of processes did not confirm"
     DIFFERS = "changed on one machine, not on another"
+    VALUES_SCATTER = "its values scatter, and those of both versions overlap"
     WIDE_INTERVAL = "anything within ±{within} % is possible"
 
 
