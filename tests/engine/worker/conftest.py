@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from mlpperf.engine.worker.watching import COMPILERS
+from mlpperf.engine.worker.native import COMPILERS
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ absent.forget()
 run(calling)
 print(json.dumps(absent.why))
 """
+RUNNER = "from worker.runner import Runner\n"
 
 
 @pytest.fixture
@@ -62,6 +63,9 @@ def why(both: tuple[Path, Path], calling: str, loading: str = "") -> str:
         ("os.path.isdir(os.fsencode(copy / 'data'))", "looks for data"),
         ("list((copy / 'data').glob('*.csv'))", "looks for data"),
         ("list((copy / 'kept').glob('*.txt'))", "lists the folder of kept/more.txt"),
+        # a function of Python itself that is timed
+        (f"{RUNNER}Runner(os.listdir).run((copy / 'data',))", "looks for data"),
+        (f"{RUNNER}Runner(os.path.exists).block((copy / 'corpus.txt',))", "looks for corpus.txt"),
     ],
 )
 def test_an_ignored_file_that_is_asked_for_is_named(

@@ -514,6 +514,95 @@ def test_a_file_more_counts_if_it_is_asked_for(tmp_path: Path) -> None:
     assert (other, same) == ("", "")
 
 
+def test_data_counts_if_a_library_of_python_reads_it(tmp_path: Path) -> None:
+    """One in C, which opens files without Python's knowing."""
+    before = """
+import locale, os, pathlib, readline, ssl
+PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
+OTHER = PLACE.with_name("other.csv")
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+def tried(function, *args, **named):
+    try:
+        function(*args, **named)
+    except (OSError, ValueError):  # the content is none that it can use
+        pass
+
+def by_variable():
+    os.environ["SSL_CERT_FILE"] = str(PLACE)
+    CONTEXT.set_default_verify_paths()
+    del os.environ["SSL_CERT_FILE"]
+"""
+    calls = [
+        "tried(CONTEXT.load_verify_locations, PLACE)",
+        "tried(CONTEXT.load_verify_locations, capath=os.fsencode(PLACE.parent))",
+        "tried(CONTEXT.load_cert_chain, certfile=str(PLACE))",
+        "tried(ssl.create_default_context, cafile=PLACE)",
+        "by_variable()",
+        "locale.bindtextdomain('town', PLACE.parent)",
+        "readline.read_history_file(PLACE)",
+        "tried(CONTEXT.load_verify_locations, OTHER)",
+        "tried(CONTEXT.load_verify_locations, cadata=b'\\0')",
+        "CONTEXT.set_default_verify_paths()",
+    ]
+    base, head = DATA
+    *answers, other, content, usual = each(tmp_path, before, calls, head, base).values()
+    assert set(answers) == {"reads src/town/table.csv, which changed"}
+    assert (other, content, usual) == ("", "", "")
+
+
+def test_data_counts_if_the_function_itself_is_one_of_python(tmp_path: Path) -> None:
+    """What calls it is no file of the project."""
+    tests = """
+import functools, os, pathlib
+PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
+HERE = PLACE.parent
+FOLDER = os.open(HERE, os.O_RDONLY)
+
+def test_it(benchmark):
+    benchmark(os.path.getsize, PLACE)
+
+def test_folder(benchmark):
+    benchmark(os.listdir, HERE)
+
+def test_scan(benchmark):
+    benchmark.pedantic(os.scandir, (HERE,))
+
+def test_descriptor(benchmark):
+    benchmark(os.listdir, FOLDER)
+
+def test_other(benchmark):
+    benchmark(os.listdir, HERE.parent)
+"""
+    base, head = DATA
+    head = head | {"src/town/more.txt": ""}
+    text = f"from town import streets\n{tests}"
+    assert touched(tmp_path, text, head, base) == {
+        "test_it": "asks about src/town/table.csv, which changed",
+        "test_folder": "lists the folder of src/town/more.txt, which changed",
+        "test_scan": "lists the folder of src/town/table.csv, which changed",
+        "test_descriptor": "lists the folder of src/town/more.txt, which changed",
+        "test_other": "",
+    }
+
+
+def test_code_of_no_file_is_watched_where_the_current_folder_is_gone(tmp_path: Path) -> None:
+    before = """
+import os, tempfile
+HERE = os.getcwd()
+
+def gone():
+    folder = tempfile.mkdtemp()
+    os.chdir(folder)
+    os.rmdir(folder)
+    exec(compile("def made(): return 1\\n\\nmade()", "<from no file>", "exec"), {})
+    os.chdir(HERE)
+"""
+    calls = ["gone()", "[gone(), streets.walk()]"]
+    other, changed = each(tmp_path, before, calls, WALK).values()
+    assert (other, changed) == ("", "runs what changed in src/town/streets.py")
+
+
 def test_data_counts_if_something_may_read_it_unseen(tmp_path: Path) -> None:
     """An extension module opens files without Python's knowing."""
     tests = """

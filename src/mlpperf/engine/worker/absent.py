@@ -13,12 +13,10 @@ from typing import Any
 
 from .asked import on_asking
 from .origins import Origins
-from .watching import BY_PYTEST, HERE, IMPORT, outer_file
+from .watching import BY_PYTEST, IMPORT, is_ours, outer_file
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 LISTING = ("os.listdir", "os.scandir")
-# Files of the worker that look for modules and libraries; others call the benchmarks.
-OWN = tuple(f"{HERE}{name}.py" for name in ("asv_suite", "libraries"))
 # Of modules, `versions.absent` finds out whether they are missing.
 MODULES = (".py", ".pyc", ".egg-info", ".dist-info", "__pycache__")
 
@@ -63,13 +61,13 @@ class AbsentFiles:
             frame = sys._getframe(1)
             outer, between = outer_file(frame)
             by_import = frame.f_code.co_filename == IMPORT or "pkgutil.py" in between
-            if not (by_import or BY_PYTEST in outer or outer in OWN):
+            if not (by_import or BY_PYTEST in outer or is_ours(outer)):
                 self._look("looks for", folder)
                 self._list(os.path.realpath(folder))
 
     def _asked(self, path: str, is_there: bool) -> None:
         outer, _ = outer_file(sys._getframe(2))
-        if not (is_there or BY_PYTEST in outer or outer.startswith(HERE)):
+        if not (is_there or BY_PYTEST in outer or is_ours(outer)):
             self._look("looks for", path)
 
     def _look(self, doing: str, path: str) -> None:

@@ -1,11 +1,14 @@
-"""Hears of the files that code asks about without opening them: Python has no audit event for that.
+"""Hears of files of which Python has no audit event: those asked about, and some that C code reads.
 
 Whether a file exists, how large it is, and whether it may be read, is asked of functions of `os`.
+Some functions of the standard library hand a path on to a library in C, which opens the file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import os
 import pathlib
 import threading
@@ -15,6 +18,11 @@ from typing import Any
 # Those of `os.path` are written in Python, and call the first three, except on Windows.
 ASKING: dict[Any, Sequence[str]] = {os: ("stat", "lstat", "access")}
 ASKING[os.path] = ("exists", "lexists", "isfile", "isdir", "islink")
+# Those that hand on a path, or read what a variable of the environment names.
+READING = {"readline": ("read_init_file", "read_history_file"), "time": ("tzset",)}
+READING |= {"locale": ("bindtextdomain",), "_locale": ("bindtextdomain",)}
+CONTEXT = ("load_verify_locations", "load_cert_chain", "load_dh_params", "set_default_verify_paths")
+VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "INPUTRC", "TZ")
 KINDS = (os.supports_dir_fd, os.supports_fd, os.supports_effective_ids, os.supports_follow_symlinks)
 
 
@@ -58,6 +66,27 @@ def on_asking(report: Callable[[str, bool], None]) -> None:
     accessor: Any = getattr(pathlib, "_NormalAccessor", None)  # until Python 3.10
     if accessor:
         accessor.stat, accessor.lstat = staticmethod(os.stat), staticmethod(os.lstat)
+
+
+def on_reading(report: Callable[[str], None]) -> None:
+    """Call `report` with each file or folder that such a function may read, from now on."""
+
+    def heard(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def reading(*args: Any, **named: Any) -> Any:
+            for place in (*args, *named.values(), *map(os.environ.get, VARIABLES)):
+                if isinstance(place, (str, bytes, os.PathLike)):
+                    report(os.fsdecode(place).lstrip(":"))
+            return function(*args, **named)
+
+        return reading
+
+    for module, names in {**READING, "ssl": CONTEXT}.items():
+        with contextlib.suppress(ImportError):  # not every Python has all of them
+            holder: Any = importlib.import_module(module)
+            holder = holder.SSLContext if module == "ssl" else holder
+            for name in filter(functools.partial(hasattr, holder), names):
+                setattr(holder, name, heard(getattr(holder, name)))
 
 
 def folder_of(descriptor: int) -> str:

@@ -18,8 +18,9 @@ from typing import Any
 
 from .calls import Counts, Executed
 from .memory import without_collections
+from .native import hidden_by_compilers
 from .runner import Call, Runner
-from .watching import INTERPRETERS, PROCESSES, THREADS, TRACING, hidden_by_compilers
+from .watching import INTERPRETERS, PROCESSES, THREADS, TRACING
 
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 THREADED = "it runs threads"

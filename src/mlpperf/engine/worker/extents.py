@@ -17,9 +17,10 @@ from typing import Any
 from .calls import Extent
 from .counting import ELSEWHERE, THREADED, FunctionNames, NotCountableError, profiled
 from .execution import Place
+from .native import hidden_by_compilers
 from .runner import Runner
 from .tracing import RESUMED
-from .watching import INTERPRETERS, THREADS, hidden_by_compilers
+from .watching import INTERPRETERS, THREADS
 
 # What is compared of what changed functions get and give, in one version; it takes a second or two.
 BYTES_MOST = 50_000_000

@@ -20,9 +20,10 @@ from types import CodeType, FrameType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from .asked import folder_of, on_asking
+from .asked import folder_of, on_asking, on_reading
 from .children import ended_children, has_children
 from .execution import Place
+from .native import hidden_by_compilers, readers_unheard
 from .origins import is_standard
 from .tops import Tops, is_computed
 
@@ -40,21 +41,13 @@ LISTED = {"os.listdir", "os.scandir", "glob.glob"}
 FILES = {"open", "sqlite3.connect", "ctypes.dlopen", "os.rename", "os.link", *LISTED}
 # Programs that plugins of pytest, and libraries as they are loaded, ask about the system.
 ASKED = {"git", "hg", "file", "uname", "ldconfig", "gcc", "cc", "ld", "lscpu", "sysctl", "fc-list"}
-# Packages that compile functions of others, which are then run without a frame.
-COMPILERS = {"numba", "jax", "tensorflow", "taichi", "triton", "torch._dynamo", "pyximport"}
-# Extension modules of which it is known that they open files by way of Python, or none.
-OPEN_BY_PYTHON = {"numpy", "scipy", "pandas", "sklearn", "matplotlib", "kiwisolver", "contourpy"}
-OPEN_BY_PYTHON |= {"yaml", "_yaml", "markupsafe", "greenlet", "msgpack", "ujson", "orjson", "regex"}
-OPEN_BY_PYTHON |= {"pydantic_core", "rpds", "psutil", "sqlalchemy", "aiohttp", "multidict", "yarl"}
-OPEN_BY_PYTHON |= {"frozenlist", "propcache", "charset_normalizer", "wrapt", "coverage"}
-OPEN_BY_PYTHON |= {"simplejson"}
-# Those of Python that open files by themselves.
-STANDARD_READERS = {"_sqlite3", "_dbm", "_gdbm", "_tkinter"}
 IMPORT = "<frozen importlib._bootstrap_external>"
 # These look for modules and installed packages in all folders of the path, whatever else is there.
 LISTING = (IMPORT, os.path.join(os.path.dirname(importlib.__file__), "metadata"))  # noqa: PTH118, PTH120
 BY_PYTEST = f"{os.sep}_pytest{os.sep}"
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
+# Files of the worker that call what is timed; the others look for files of their own accord.
+CALLING = tuple(f"{HERE}{name}.py" for name in ("runner", "fixtures"))
 
 
 class Watch:
@@ -124,6 +117,7 @@ class Watch:
         threading.settrace(self._look)
         sys.addaudithook(self._audit)
         on_asking(self._audit_asking)
+        on_reading(self._audit_reading)
 
     def _note(self, name: str) -> None:
         """Watch for a file, and for the folders that come and go with it."""
@@ -169,7 +163,11 @@ class Watch:
         """The real path of the file of some code; links are followed once for all its functions."""
         real = self._paths.get(file)
         if real is None:
-            real = self._paths[file] = os.path.realpath(file)
+            try:
+                real = os.path.realpath(file)
+            except OSError:  # the current folder is gone, and the code is from no file
+                real = file
+            self._paths[file] = real
         return real
 
     def _look(self, frame: FrameType, event: str, _: Any) -> Any:
@@ -259,12 +257,12 @@ class Watch:
         outer, between = outer_file(frame)
         by_pytest = BY_PYTEST in outer
         if event in LISTED:
-            ours = frame.f_code.co_filename.startswith(LISTING) or outer.startswith(HERE)
+            ours = frame.f_code.co_filename.startswith(LISTING) or is_ours(outer)
             folders = self._scanned if event == "os.scandir" else self._folders
             if folders and not ours and not by_pytest:
-                name = folders.get(os.path.realpath(place))
-                if name or not place:
-                    name = name or min(folders.values())
+                if not place:
+                    self._seen = "lists a folder that the system does not name"
+                elif name := folders.get(os.path.realpath(place)):
                     self._seen = f"lists the folder of {name}, which changed"
             return
         if not self._may_differ(place):
@@ -294,12 +292,22 @@ class Watch:
                 return
             name = self._files.get(os.path.realpath(path))
             outer = outer_file(sys._getframe(2))[0]
-            if not name or outer.startswith(HERE) or BY_PYTEST in outer:
+            if not name or is_ours(outer) or BY_PYTEST in outer:
                 return
             if not name.endswith(".py") or self._is_one_sided(name):  # as `inspect` asks of modules
                 self._seen = f"asks about {name}, which changed"
         except Exception as reason:
             self._blind = f"watching it failed: {reason!r}"
+
+    def _audit_reading(self, path: str) -> None:
+        """C code of Python is about to read a file, or those in a folder."""
+        try:
+            place = os.path.realpath(path) + os.sep
+        except (OSError, ValueError):  # no path, but the content itself
+            return
+        for file, name in self._files.items():
+            if f"{file}{os.sep}".startswith(place):
+                self._seen = f"reads {name}, which changed"
 
     def _audit_process(self, event: str, given: tuple[Any, ...]) -> None:
         own = self._is_own(outer_file(sys._getframe(2))[0])
@@ -366,8 +374,7 @@ class Watch:
             self._seen = self._seen or "has another process"
         self._blind = self._blind or hidden_by_compilers()
         if any(effect["data"] and effect["named"] for effect in self._effects.values()):
-            readers = set(filter(None, map(_reads_files, list(sys.modules.items()))))
-            readers |= {"ctypes"} if self._calls_c else set()
+            readers = readers_unheard() | ({"ctypes"} if self._calls_c else set())
             if readers:
                 data = next(n for n, e in self._effects.items() if e["data"] and e["named"])
                 self._blind = self._blind or f"{min(readers)} may read {data}, which changed"
@@ -375,12 +382,6 @@ class Watch:
 
 def _beat() -> None:
     """Called to see whether calls are seen."""
-
-
-def hidden_by_compilers() -> str:
-    """Why functions may be run without a frame; nothing if no package that does so is loaded."""
-    loaded = COMPILERS & sys.modules.keys()
-    return f"{min(loaded)} compiles functions, and hides them" if loaded else ""
 
 
 def outer_file(frame: FrameType | None) -> tuple[str, set[str]]:
@@ -395,9 +396,6 @@ def outer_file(frame: FrameType | None) -> tuple[str, set[str]]:
     return "", between
 
 
-def _reads_files(item: tuple[str, Any]) -> str:
-    """The package of an extension module that may open files unheard; nothing if it is none."""
-    name, file = item[0].partition(".")[0], str(getattr(item[1], "__file__", None) or "")
-    native = file.endswith((".so", ".pyd")) and "__mypyc" not in file
-    known = is_standard(file) or name in OPEN_BY_PYTHON
-    return name if name in STANDARD_READERS or (native and not known) else ""
+def is_ours(file: str) -> bool:
+    """Whether a file is one of the worker that looks for files of its own accord."""
+    return file.startswith(HERE) and file not in CALLING
