@@ -975,6 +975,25 @@ def test_links_and_missing_submodules_are_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("from ply.lex import lex", "src/town/maps.py has other docstrings, which ply may read"),
+        ("import_module('docopt')", "src/town/maps.py has other docstrings, which docopt may read"),
+        ("docopt = 'ply'  # as in sly", ""),
+    ],
+)
+def test_docstrings_count_if_an_installed_package_may_read_them(
+    line: str, why: str, tmp_path: Path
+) -> None:
+    """As a parser generator, whose rules they are."""
+    rule = "def t_NUMBER(value):\n    '{}'\n    return value\n"
+    base = {"maps": MAPS + rule.format("[0-9]+"), "lib/parsing.py": f"{line}\n"}
+    other = MAPS + rule.format("[0-9]*[0-9]+")
+    assert unsure(between(tmp_path, base, maps=other)) == why
+    assert unsure(between(tmp_path / "code", base, maps=base["maps"] + "B = 2\n")) == ""
+
+
+@pytest.mark.parametrize(
     ("place", "link", "target", "imported"),
     [
         ("bin/count-words", "lib/count_words.py", "../bin/count-words", "town"),

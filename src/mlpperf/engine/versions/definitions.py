@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from .known_names import MAKING, PLAIN_BASES
+from .imports import imports
+from .known_names import BY_DOCSTRING, MAKING, PLAIN_BASES
 from .sources import BY_BASES, IGNORED, UNREADABLE, Outline, Part, outlined
-from .trees import Trees
+from .trees import Trees, words_of
 
 MOST_READ = 40_000_000  # bytes of both versions: half a minute or more
 # Methods of a class that are run as a class is derived from it.
@@ -78,6 +79,13 @@ class Definitions:
             if not self.is_ignored(part, outline)
         ]
         return replace(outline, parts=parts)
+
+    @cached_property
+    def docstring_reader(self) -> str:
+        """A package that a file imports, and that may take what it does from docstrings; or ""."""
+        texts = (text for _, _, text in self._both.python() if words_of(text) & BY_DOCSTRING)
+        packages = {name for text in texts for name in imports(text).packages}
+        return min(packages & BY_DOCSTRING, default="")
 
     @cached_property
     def _plain(self) -> tuple[set[str], set[str]]:

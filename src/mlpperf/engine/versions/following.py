@@ -161,6 +161,8 @@ class Followed:
         for kind, names in (("docs", DOCSTRINGS), ("types", ANNOTATIONS)):
             if len({tuple(getattr(outline, kind)) for outline in sides.values()}) > 1:
                 self._look_for(names)
+                if names is DOCSTRINGS and (reader := self._definitions.docstring_reader):
+                    self._unsure(name, f"has other docstrings, which {reader} may read")
         self._classes(sides)
         self._functions(sides)
         self._statements(sides)

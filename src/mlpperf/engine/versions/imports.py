@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from .known_names import IMPORTERS, IMPORTING, LOADERS
+from .known_names import BY_DOCSTRING, IMPORTERS, IMPORTING, LOADERS
 from .sources import UNREADABLE, outlined, parsed
 from .syntax import imported_by_name, is_text, last_name
 from .trees import Trees, read, words_of
 
 LOOKS = "find_spec"  # for a module, which it does not run
 FILES = {".py", "-m"}  # in strings: Python that is read as a text, or run by another process
-COMPUTED = IMPORTING | IMPORTERS | LOADERS | FILES
+BY_NAME = LOADERS | BY_DOCSTRING  # packages that may use more of what is there than the code
+COMPUTED = IMPORTING | IMPORTERS | BY_NAME | FILES
 Module = tuple[str, Sequence[str]]
 
 
@@ -61,7 +62,7 @@ def imports(source: bytes) -> Imports:
     attributes = (node for node in nodes if isinstance(node, ast.Attribute))
     followed |= {id(node.value) for node in attributes if last_name(node.value) in IMPORTERS}
     computed = {sign for node in nodes if id(node) not in followed for sign in _signs(node)}
-    computed |= LOADERS & {module.partition(".")[0] for module, _ in modules}
+    computed |= BY_NAME & {module.partition(".")[0] for module, _ in modules}
     return Imports(modules, frozenset(computed & COMPUTED))
 
 

@@ -57,6 +57,9 @@ BUILTIN = {*dir(builtins)} - {"compile", "format"}
 
 # Names by which code reads docstrings, annotations, how a function is called, and its code.
 DOCSTRINGS = {"__doc__", "getdoc", "render_doc", "help", "run_docstring_examples", "DocTestFinder"}
+# Packages that take what they do from the docstrings of others.
+BY_DOCSTRING = {"ply", "sly", "spark_parser", "docopt", "plac", "clize", "defopt", "fire", "tyro"}
+BY_DOCSTRING |= {"jsonargparse", "docstring_parser", "numpydoc", "flasgger", "apispec"}
 ANNOTATIONS = {"__annotations__", "__annotate__", "get_annotations", "get_type_hints", "signature"}
 ANNOTATIONS |= {"getfullargspec"}
 CALLING = ANNOTATIONS | {"__defaults__", "__kwdefaults__", "Signature", "getcallargs"}
