@@ -11,6 +11,8 @@ from mlpperf.engine.worker.isolation import World
 from mlpperf.engine.worker.protocol import Session, Side, Task
 
 pytest.importorskip("asv_runner")
+from asv_runner.benchmarks.time import TimeBenchmark
+
 from mlpperf.engine.worker.asv_suite import AsvCopy
 
 FILES = {
@@ -269,16 +271,16 @@ def test_every_kind_of_setup_is_proven(name: str, proven: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("name", "calls"),
     [
-        ("time_often", 2),
+        ("time_often", 1 if TimeBenchmark._setup_isolates_timed_calls else 2),
         ("time_once", 1),
         ("time_fresh(10, 'a')", 1),  # a second call fails
         ("time_plain", 1),
     ],
 )
-def test_a_short_call_is_made_twice_after_a_set_up(
+def test_a_short_call_is_made_twice_after_a_set_up_of_older_runners(
     name: str, calls: int, proven: dict[str, Any]
 ) -> None:
-    """As asv sets up for a sample, which has several calls unless `number` is 1."""
+    """They set up for a sample, which has several calls unless `number` is 1."""
     assert proven[name].failed == {}
     assert proven[name].in_a_row == calls
 

@@ -18,7 +18,7 @@ from mlpperf.engine.worker.rounds import (
     Rules,
     Turns,
 )
-from mlpperf.engine.worker.runner import Runner
+from mlpperf.engine.worker.runner import PreparedRunner, Runner
 
 OTHER = "other"
 
@@ -316,3 +316,22 @@ def test_rounds_beside_are_no_times(clock: Clock) -> None:
         for order in (["one", "other", "other", "one"], ["other", "one", "one", "other"])
     )
     assert turns.beside(0.0, block) == [[0.0], [1.0]]
+
+
+def test_what_a_suite_measures_by_a_clock_of_its_own_is_that(clock: Clock) -> None:
+    own = Clock()
+    runner = clock.runner("a", 1e-3)
+    call = runner.call
+
+    def spends() -> None:
+        call()
+        own.spend(2e-4)
+
+    runner.call, runner.clock = spends, own
+    prepared = PreparedRunner(lambda: spends)
+    prepared.clock = own
+    turns = clock.turns(runner, prepared, rules=VERSIONS)
+    turns.go_on(0.01)
+    assert turns.has_own_clock
+    assert min(map(min, turns.times)) == max(map(max, turns.times)) == exactly(2e-4)
+    assert not clock.turns(clock.runner("b", 1e-3)).has_own_clock

@@ -19,9 +19,9 @@ from .defined_tests import has_test
 from .mentions import WORD, in_doubt
 from .pyproject import ini_of, text_of
 
-# Options in a project's `addopts` that decide how tests are loaded. The others configure reports,
-# coverage and parallel runs, or deselect tests.
-KEPT_OPTIONS = ("--import-mode", "--asyncio-mode", "--ds", "--dc", "-p")
+# Options in a project's `addopts` that decide how tests are loaded, and by which clock they are
+# timed. The others configure reports, coverage and parallel runs, or deselect tests.
+KEPT_OPTIONS = ("--import-mode", "--asyncio-mode", "--ds", "--dc", "-p", "--benchmark-timer")
 # Settings that `-o` among these may change, except for those of a project's own runs.
 NOT_KEPT = re.compile("addopts|norecursedirs|.*strict.*")
 # A hook that may make benchmarks of any file.

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from asv_runner import discovery
 from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
-from .clocks import time
+from .clocks import clock_of, time
 from .isolation import World
 from .lines import begins, may_take
 from .protocol import Names
@@ -215,7 +215,9 @@ class AsvCopy(Copy):
         return benchmark
 
     def _begin(self, series: Names) -> Runner:
-        runner = self._runner(self._set_up(series))
+        benchmark = self._set_up(series)
+        runner = self._runner(benchmark)
+        runner.clock = clock_of(getattr(benchmark, "timer", None))
         self._scene.prepare(runner)
         return runner
 
@@ -228,14 +230,16 @@ class AsvCopy(Copy):
         if not benchmark._setups:
             return Runner(called)
 
-        # asv sets up anew for every sample, which is a single call unless that is short.
+        # asv sets up anew for every call; older runners do so for every sample, which is a single
+        # call unless that is short.
         benchmark._redo_setup_next = False  # the first time it is set up already
 
         def prepared() -> Call:
             benchmark.redo_setup()
             return called
 
-        return PreparedRunner(prepared, repeats=benchmark.number != 1)
+        isolates = getattr(benchmark, "_setup_isolates_timed_calls", False)
+        return PreparedRunner(prepared, repeats=benchmark.number != 1 and not isolates)
 
     def end(self) -> None:
         """Tear the benchmark down."""

@@ -79,7 +79,7 @@ def call_time(
                 seconds = runner.block(())
             whole = time.perf_counter() - start
             # A single call, and what others took meanwhile is not its own.
-            lost = min(waited() - before, LOST_MOST * seconds)
+            lost = 0.0 if runner.clock else min(waited() - before, LOST_MOST * seconds)
             seconds, whole = seconds - lost, whole - lost
             first = first or seconds
         with at_most(longest):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 from collections.abc import Callable, Sequence
 from types import CoroutineType, GeneratorType, ModuleType
 from typing import Any
 
 import pytest
 
-from .clocks import time
+from .clocks import clock_of, time
 from .runner import PreparedRunner, Runner
 
 LAZY: dict[str, Any] = {"coroutine": CoroutineType, "generator": GeneratorType}
@@ -55,6 +56,7 @@ class Benchmark:
         mark = node.get_closest_marker("benchmark")
         self.options: dict[str, Any] = dict(mark.kwargs) if mark else {}
         self.group = self.options.get("group")
+        self._timer = self.options.get("timer", _usual_timer(node))
         self.extra_info: dict[str, Any] = {}
         self.enabled, self.disabled = True, False
         self.has_error = self.skipped = False
@@ -119,6 +121,7 @@ class Benchmark:
             self.has_error = True
             raise RuntimeError("The benchmark fixture can be used only once in a test.")
         self._used, self._mode = True, mode
+        runner.clock = clock_of(self._timer)
         if asyncio._get_running_loop() is not None:
             raise self._copy.not_timed("it calls the fixture while an event loop is running")
         self._copy.hand_over(runner)
@@ -145,6 +148,16 @@ class Stats:
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self, name)
+
+
+def _usual_timer(node: Any) -> Any:
+    """The timer that pytest's options name, if any; pytest-benchmark has read it already."""
+    option = getattr(getattr(node, "config", None), "option", None)
+    given = getattr(option, "benchmark_timer", None)
+    if not isinstance(given, str):
+        return getattr(given, "target", given)
+    module, _, name = given.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def _bound(function: Callable[..., Any], args: Any, kwargs: Any) -> Callable[[], Any]:
@@ -176,5 +189,7 @@ def take_the_place_of_plugins(config: Any, parser: Any) -> None:
     for name in ("benchmark-only", "benchmark-enable", "benchmark-skip", "codspeed"):
         if not hasattr(config.known_args_namespace, name.replace("-", "_")):
             parser.addoption(f"--{name}", action="store_true", default=False)
+    if not hasattr(config.known_args_namespace, "benchmark_timer"):
+        parser.addoption("--benchmark-timer", default=None)
     if not hasattr(manager.hook, "pytest_benchmark_update_json"):
         manager.add_hookspecs(_Hooks)

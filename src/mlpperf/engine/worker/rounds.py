@@ -141,6 +141,11 @@ class Turns:
                 self.spent += (self._renewed - start) * 1e-9
             self._timed_round()
 
+    @property
+    def has_own_clock(self) -> bool:
+        """Whether a contestant is measured by another clock than the rounds."""
+        return any(runner.clock for loads in self._used for runner in loads)
+
     def beside(
         self, seconds: float, block: Callable[[int, Runner, Args], float]
     ) -> list[list[float]]:

@@ -42,6 +42,7 @@ class Runner:
     cpu_seconds : of each call, if calls are processes.
     once : its suite makes a single call.
     in_a_row : how many calls are made after each preparation.
+    clock : that of its suite, in nanoseconds, instead of one of wall time.
     """
 
     call: Callable[..., Any]
@@ -53,6 +54,7 @@ class Runner:
     cpu_seconds: Sequence[float] = ()
     once: bool = False
     in_a_row: int = 1
+    clock: Clock | None = None
 
     def apply(self, through: Callable[[Call], None]) -> None:
         """Have `through` make one call, of what is timed and needs no arguments."""
@@ -71,7 +73,7 @@ class Runner:
 
     def block(self, args: tuple[Any, ...], clock: Clock = time.perf_counter_ns) -> float:
         """Seconds per call over one block of calls."""
-        call, wait = self.call, self.wait
+        call, wait, clock = self.call, self.wait, self.clock or clock
         if self.world:
             self.world.enter()
         if self.warm:
@@ -81,7 +83,7 @@ class Runner:
         for _ in repeat(None, self.calls):
             call(*args)
         wait()
-        return (clock() - start) * 1e-9 / self.calls
+        return max(clock() - start, 1) * 1e-9 / self.calls
 
     def calibrate(
         self, args: tuple[Any, ...], least: float, warm_below: float, clock: Clock
@@ -154,7 +156,7 @@ class PreparedRunner(Runner):
             self.world.enter()
         if self.warm:
             self._once()
-        spent = 0
+        clock, spent = self.clock or clock, 0
         for _ in repeat(None, self.calls):
             call = self._prepare()
             start = clock()
@@ -162,4 +164,4 @@ class PreparedRunner(Runner):
                 call()
             spent += clock() - start
             self._finish()
-        return spent * 1e-9 / self.calls / self.in_a_row
+        return max(spent, 1) * 1e-9 / self.calls / self.in_a_row
