@@ -11,7 +11,13 @@ import pytest
 
 from mlpperf.engine.compare import counts as stage
 from mlpperf.engine.compare.context import SIDES
-from mlpperf.engine.compare.counts import affordable, count_alone, count_calls, with_counts
+from mlpperf.engine.compare.counts import (
+    affordable,
+    cold_calls,
+    count_alone,
+    count_calls,
+    with_counts,
+)
 from mlpperf.engine.compare.explanation import explanation
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.render import github_lines, markdown, record
@@ -155,6 +161,7 @@ class Pool:
         alone: Sequence[dict[str, Counts]] = (),
     ) -> None:
         self.answers, self.dies, self.asked = answers, dies, list[Any]()
+        self.given: list[Counted] = []  # by each version alone
         self.alone = {side: [one[side] for one in alone if side in one] for side in SIDES}
 
     def start(self, kind: str, sides: Sequence[str], suite: str, **task: Any) -> Any:
@@ -163,7 +170,7 @@ class Pool:
         if len(sides) == 1:
             (side,) = sides
             given, self.alone[side] = self.alone[side][:1], self.alone[side][1:]
-            answers = [Counted(ONE.names, {side: one}) for one in given]
+            answers = self.given + [Counted(ONE.names, {side: one}) for one in given]
 
         class Worker:
             def __enter__(self) -> Any:
@@ -242,6 +249,32 @@ def test_what_one_version_leaves_for_the_other_shows_by_what_each_executes_alone
     found = count_alone(context, {ONE: run}, {ONE: answer})
     assert [one.counts for one in found.values()] == [alone[0]] * influenced
     assert bool(warnings) == influenced
+
+
+@pytest.mark.parametrize(
+    ("call", "together", "alone", "cold"),
+    [
+        ({"cold": True}, None, None, True),
+        ({}, True, None, False),
+        ({"perhaps_cold": True}, True, None, True),
+        ({"perhaps_cold": True}, False, None, False),
+        ({"perhaps_cold": True}, None, True, True),
+        ({"perhaps_cold": True}, None, False, False),
+        ({"perhaps_cold": True}, None, None, True),  # it is unknown
+    ],
+)
+def test_a_short_first_call_is_cold_if_it_executes_something_else(
+    call: dict[str, bool], together: bool | None, alone: bool | None, cold: bool
+) -> None:
+    pair = Pair(*[Version("version", None, Path("nowhere"))] * 2)
+    answers = {known: Counted(ONE.names, {}, begins_anew=known) for known in (False, True)}
+    pool = Pool([])
+    pool.given = [] if alone is None else [answers[alone]]
+    context: Any = SimpleNamespace(pool=pool, pair=pair, progress=lambda text: None)
+    run = DryRun(ONE.names, took={side: CallTime(1e-3, 1e-3, **call) for side in SIDES})
+    counted = {} if together is None else {ONE: answers[together]}
+    assert cold_calls(context, {ONE: run}, counted) == ({ONE} if cold else set())
+    assert bool(pool.asked) == (together is None and "perhaps_cold" in call)
 
 
 def test_functions_of_a_built_project_are_named_by_its_sources(tmp_path: Path) -> None:

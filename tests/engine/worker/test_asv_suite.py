@@ -13,7 +13,7 @@ from mlpperf.engine.worker.protocol import Session, Side, Task
 pytest.importorskip("asv_runner")
 from asv_runner.benchmarks.time import TimeBenchmark
 
-from mlpperf.engine.worker.asv_suite import AsvCopy
+from mlpperf.engine.worker.asv_suite import AsvCopy, _is_called_once
 
 FILES = {
     "town/__init__.py": "from town.streets import walk\nSIDE = {side!r}\n",
@@ -283,6 +283,25 @@ def test_a_short_call_is_made_twice_after_a_set_up_of_older_runners(
     """They set up for a sample, which has several calls unless `number` is 1."""
     assert proven[name].failed == {}
     assert proven[name].in_a_row == calls
+
+
+@pytest.mark.parametrize(
+    ("attributes", "once"),
+    [
+        ({"number": 1, "repeat": 1, "warmup_time": 0}, True),
+        ({"number": 1, "repeat": (1, 2, 10.0), "warmup_time": 0.0}, True),  # a mean of two
+        ({"number": 1, "repeat": 3, "warmup_time": 0}, False),
+        ({"number": 1, "repeat": 0, "warmup_time": 0}, False),
+        ({"number": 1, "repeat": 1}, False),  # it is warmed up
+        ({"repeat": 1, "warmup_time": 0}, False),
+    ],
+)
+def test_a_first_call_is_what_asv_times_without_a_warm_up(
+    attributes: dict[str, Any], once: bool
+) -> None:
+    owner = type("First", (), {"time_it": lambda self: None, **attributes})()
+    benchmark = TimeBenchmark("First.time_it", owner.time_it, [owner.time_it, owner])
+    assert _is_called_once(benchmark) is once
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Counts of what a call executes: exact, of the right function, or none."""
 
 import dis
+import functools
 import importlib
 import random
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from mlpperf.engine.worker import counting
 from mlpperf.engine.worker.calls import Counts
-from mlpperf.engine.worker.counting import counted
+from mlpperf.engine.worker.counting import begins_anew, counted
 from mlpperf.engine.worker.runner import PreparedRunner, Runner
 
 SOURCE = """
@@ -176,6 +177,15 @@ def test_calls_that_differ_are_not_repeatable(tmp_path: Path) -> None:
     rng = random.Random(1)
     counts = counts_of(lambda: [None for _ in "x" * rng.randrange(1000)], tmp_path)
     assert counts == Counts(not_counted="two calls of one version do not execute the same")
+
+
+def test_a_first_call_that_fills_a_cache_is_known_however_short_it_is(tmp_path: Path) -> None:
+    names = module(tmp_path / "a.py")
+    assert begins_anew(Runner(functools.partial(names["cached"], 3)))
+    assert not begins_anew(Runner(functools.partial(names["cached"], 3)))
+    assert begins_anew(PreparedRunner(lambda: functools.partial(names["cached"], 4)))
+    assert not begins_anew(Runner(functools.partial(names["recursive"], 5)))
+    assert begins_anew(Runner(with_its_own_tracer))  # it is unknown
 
 
 def in_a_thread() -> None:

@@ -52,6 +52,7 @@ def test_what_other_processes_took_meanwhile_is_not_the_calls(
         (9.0, 1.0, False, False),
         (1.5, 1.0, True, False),
         (9e-5, 1e-5, True, False),
+        (9e-5, 1e-5, False, False),
     ],
 )
 def test_a_call_that_a_suite_makes_once_takes_what_the_first_one_does(
@@ -64,6 +65,7 @@ def test_a_call_that_a_suite_makes_once_takes_what_the_first_one_does(
     )
     took = call_time(copy, ("a", "", "b"), None, 60.0, 1, [])
     assert took.cold is cold
+    assert took.perhaps_cold is (once and first == 9e-5)
     assert took.call == pytest.approx(first if cold else following, rel=0.1)
 
 

@@ -25,7 +25,8 @@ def benchmark(runners: list[Any], config: Any = None, **options: Any) -> Benchma
         ({"rounds": 2}, False),
         ({"iterations": 3}, False),
         ({"warmup_rounds": 1}, False),
-        ({"setup": lambda: None}, False),
+        ({"setup": lambda: None}, True),
+        ({"setup": lambda: None, "rounds": 9}, False),
     ],
 )
 def test_a_single_call_is_told_apart(given: dict[str, Any], once: bool) -> None:

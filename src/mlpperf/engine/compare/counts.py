@@ -107,6 +107,25 @@ def count_alone(
     return alone
 
 
+def cold_calls(
+    context: Context, runs: Mapping[Series, DryRun], counted: Mapping[Series, Counted]
+) -> frozenset[Series]:
+    """The series that their suite calls once, if the first call finds caches empty.
+
+    A call that is hardly longer than the next does so only if it executes something else.
+    """
+    took = {one: run.took.values() for one, run in runs.items()}
+    cold = {one for one, of in took.items() if any(call.cold for call in of)}
+    perhaps = [one for one, of in took.items() if any(call.perhaps_cold for call in of)]
+    left = [one for one in perhaps if one not in counted]
+    alone = [_counted(context, [side], left, runs) for side in SIDES] if left else []
+    for one in perhaps:
+        answers = [counted.get(one)] if one in counted else [of.get(one) for of in alone]
+        if any(answer is None or answer.begins_anew for answer in answers):
+            cold.add(one)
+    return frozenset(cold)
+
+
 def _differ(one: Counted, other: Counted, most: float) -> bool:
     """Whether head ÷ base is not the same in both; no if one of them was not counted."""
     ratio = Work.of(one.counts).ratio / Work.of(other.counts).ratio

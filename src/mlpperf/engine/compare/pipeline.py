@@ -51,7 +51,7 @@ from .budget import (
 )
 from .confirmation import confirm_changes
 from .context import Context
-from .counts import count_alone, count_calls, with_counts
+from .counts import cold_calls, count_alone, count_calls, with_counts
 from .dry_run import (
     NOT_REACHED,
     bounds_of_long_calls,
@@ -77,8 +77,9 @@ from .unchanged import Touched, not_to_be_timed, reason_for_all, watching
 
 Findings = Mapping[Series, Finding]
 COLD = (
-    "its suite calls it once, and the first call takes much longer than the next; with a `setup`, "
-    "pedantic begins anew for each call"
+    "its suite calls it once, and the first call takes much longer than the next, which uses what "
+    "that one has cached; a `setup` that empties the cache makes all calls alike, and several "
+    "rounds say that the later ones count"
 )
 
 
@@ -152,12 +153,14 @@ class Called:
     runs : what the dry run measured, of the series that it reached.
     apart : the series of which each version needs a process of its own.
     touched : which series run changed code.
+    cold : the series of which only the first call counts.
     """
 
     findings: dict[Series, Finding]
     runs: Mapping[Series, DryRun]
     apart: frozenset[Series]
     touched: Touched
+    cold: frozenset[Series] = frozenset()
 
     @property
     def timeable(self) -> list[Series]:
@@ -268,7 +271,8 @@ def _count(
     influenced = count_alone(context, runs, counted)
     counted, apart = {**counted, **influenced}, called.apart | influenced.keys()
     most = context.pair.settings.bytecodes
-    called = replace(called, apart=apart).with_findings(
+    cold = cold_calls(context, {one: runs[one] for one in called.timeable}, counted)
+    called = replace(called, apart=apart, cold=cold).with_findings(
         {s: with_counts(called.findings[s], counted.get(s), most) for s in countable}
     )
     called = called.with_findings(judge_memory(context, called.findings))
@@ -325,7 +329,7 @@ def _long_calls(context: Context, called: Called, budget: float) -> dict[Series,
     ]
     longest = longest_series(budget, len(timeable) + len(aborted))
     seconds = {s: SCREENING.calls_least * runs[s].total_seconds for s in timeable}
-    cold = [s for s in timeable if any(took.cold for took in runs[s].took.values())]
+    cold = [series for series in timeable if series in called.cold]
     long = [s for s in timeable if seconds[s] > longest and s not in cold]
     few = coarse({s: Sampling.unknown(runs[s]) for s in long}, budget)
     too_long = [s for s in long if s not in few]

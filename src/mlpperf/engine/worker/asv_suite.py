@@ -227,8 +227,9 @@ class AsvCopy(Copy):
         if any(lazy(benchmark.func) for lazy in LAZY):
             raise NotTimedError("a call of it runs none of its code, as it has yield or async")
         called = functools.partial(benchmark.func, *benchmark._build_params())
+        once = _is_called_once(benchmark)
         if not benchmark._setups:
-            return Runner(called)
+            return Runner(called, once=once)
 
         # asv sets up anew for every call; older runners do so for every sample, which is a single
         # call unless that is short.
@@ -239,7 +240,8 @@ class AsvCopy(Copy):
             return called
 
         isolates = getattr(benchmark, "_setup_isolates_timed_calls", False)
-        return PreparedRunner(prepared, repeats=benchmark.number != 1 and not isolates)
+        repeats = benchmark.number != 1 and not isolates
+        return PreparedRunner(prepared, repeats=repeats, once=once)
 
     def end(self) -> None:
         """Tear the benchmark down."""
@@ -301,6 +303,13 @@ class _ProcessRunner(Runner):
         if self.world:
             self.world.enter()
         return float(self._timer.timeit(calls))
+
+
+def _is_called_once(benchmark: Any) -> bool:
+    """Whether asv makes one call in a process, or takes the mean of the first two."""
+    repeat = benchmark.repeat
+    most = max(repeat[:2]) if isinstance(repeat, (tuple, list)) else repeat
+    return bool(benchmark.number == 1 and 1 <= most <= 2 and benchmark.warmup_time == 0)
 
 
 def _owner(function: Any) -> tuple[object, object]:

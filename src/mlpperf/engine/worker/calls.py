@@ -16,6 +16,7 @@ class CallTime:
     setup : getting the series ready; NaN if unknown.
     apart : why each version needs a process of its own, in words; "" if nothing is known.
     cold : its suite makes one call, which takes much longer than the next would.
+    perhaps_cold : the same, but so little longer that any first call may take that.
     in_a_row : calls after each preparation, as its suite makes several if they are short.
     """
 
@@ -24,6 +25,7 @@ class CallTime:
     setup: float = math.nan
     apart: str = ""
     cold: bool = False
+    perhaps_cold: bool = False
     in_a_row: int = 1
 
 

@@ -64,6 +64,21 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
     )
 
 
+def begins_anew(runner: Runner) -> bool:
+    """Whether the first call, which this makes, executes something else than the next; or unknown.
+
+    Such a call fills a cache that the next one uses.
+    """
+    try:
+        first, then = (
+            sorted(of for code, *of in tally.values() if not code.co_filename.startswith(HERE))
+            for tally in (_instructions(runner), _instructions(runner))
+        )
+    except NotCountableError:
+        return True
+    return first != then
+
+
 # --- instructions ---------------------------------------------------------------------------------
 
 

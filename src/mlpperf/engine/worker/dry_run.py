@@ -18,7 +18,7 @@ TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
 LOST_MOST = 0.95  # of a call, to other processes
 # How many times as long as the next, and how many seconds more, a first call takes that finds
-# caches empty. Less is what any first call takes.
+# caches empty. So many times as long for fewer seconds may be any first call.
 COLD, COLD_LEAST = 2.0, 2e-4
 FOREIGN = (
     "would run code of the other version, which has registered it with a package that both use"
@@ -94,6 +94,14 @@ def call_time(
     finally:
         leave()
     copy.end()
-    if runner.once and first > max(COLD * seconds, seconds + COLD_LEAST):
+    longer = runner.once and first > COLD * seconds
+    if longer and first > seconds + COLD_LEAST:
         return CallTime(first, first, ready - begun, foreign and FOREIGN, cold=True)
-    return CallTime(seconds, whole, ready - begun, foreign and FOREIGN, in_a_row=runner.in_a_row)
+    return CallTime(
+        seconds,
+        whole,
+        ready - begun,
+        foreign and FOREIGN,
+        perhaps_cold=longer,
+        in_a_row=runner.in_a_row,
+    )

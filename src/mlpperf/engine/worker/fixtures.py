@@ -100,7 +100,9 @@ class Benchmark:
 
         once = rounds == iterations == 1 and not warmup_rounds
         anew = setup or teardown
-        runner = PreparedRunner(prepared, finish) if anew else Runner(prepared(), once=once)
+        runner = (
+            PreparedRunner(prepared, finish, once=once) if anew else Runner(prepared(), once=once)
+        )
         self._hand_over(runner, "benchmark.pedantic(...)")
         result = self._called(prepared())
         finish()

@@ -19,7 +19,7 @@ from .absent import AbsentFiles
 from .allocations import least_memory, memory_of
 from .children import Children
 from .clocks import time
-from .counting import counted
+from .counting import begins_anew, counted
 from .dry_run import call_time, noting
 from .extents import extent_of
 from .isolation import World, leave
@@ -210,6 +210,7 @@ def _count(versions: Versions) -> Iterator[Message]:
             with ready_in(copies, names, following) as runners:
                 set_aside()  # collections are quick then
                 with at_most(task.longest):
+                    anew = [begins_anew(runner) for runner in runners.values() if runner.once]
                     seconds = max(runner.block(()) for runner in runners.values())
                     memory = least_memory(runners)
                     sides = {n: task.sides[n] for n in runners}
@@ -218,7 +219,7 @@ def _count(versions: Versions) -> Iterator[Message]:
                     counts = {n: counted(runners[n], of.root, of.whole) for n, of in sides.items()}
         except BaseException:  # of which the dry run has reported what is wrong
             continue
-        yield Counted(names, counts, memory)
+        yield Counted(names, counts, memory, any(anew))
 
 
 def _memory(versions: Versions) -> Iterator[Message]:

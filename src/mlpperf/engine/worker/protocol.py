@@ -262,11 +262,15 @@ class Value:
 
 @dataclass(frozen=True)
 class Counted:
-    """What a call of a series executes, and its memory by `QUANTITIES`; both by side."""
+    """What a call of a series executes, and its memory by `QUANTITIES`; both by side.
+
+    `begins_anew`: its suite makes one call, which executes something else than the next would.
+    """
 
     series: Names
     counts: dict[str, Counts]
     memory: dict[str, dict[str, int]] = field(default_factory=dict)
+    begins_anew: bool = False
 
 
 @dataclass(frozen=True)

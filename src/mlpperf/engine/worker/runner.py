@@ -110,6 +110,7 @@ class PreparedRunner(Runner):
     prepare : gives what is to be called, with all its arguments.
     finish : is called after it.
     repeats : its suite makes several calls after each preparation, if they are short.
+    once : as that of `Runner`.
     """
 
     def __init__(
@@ -117,8 +118,9 @@ class PreparedRunner(Runner):
         prepare: Callable[[], Call],
         finish: Call = nothing,
         repeats: bool = False,
+        once: bool = False,
     ) -> None:
-        super().__init__(self._once)
+        super().__init__(self._once, once=once)
         self._prepare, self._finish, self._repeats = prepare, finish, repeats
 
     def apply(self, through: Callable[[Call], None]) -> None:
