@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from mlpperf.engine.worker import processors as tested
-from mlpperf.engine.worker.processors import Usage, one_processor
+from mlpperf.engine.worker.processors import Usage, allowed, as_quick_on_one, one_processor
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="needs a system with processor affinity"
@@ -80,6 +80,24 @@ def test_all_threads_run_on_one_processor_meanwhile(handed_over: Callable[[], se
     assert own <= before
     assert late == [own]
     assert os.sched_getaffinity(0) == handed_over() == before
+
+
+@pytest.mark.skipif(len(allowed()) < 2, reason="there is one processor only")
+@pytest.mark.parametrize(
+    ("on_all", "on_one", "as_quick"),
+    [
+        ([[1.0, 2.0], [4.0]], [[0.8, 9.0], [4.1]], True),
+        ([[1.0, 2.0], [4.0]], [[1.6, 1.7], [4.0]], False),
+        ([[1.0, 2.0], [4.0]], [[1.0, 2.0], [6.4]], False),  # one version is enough
+    ],
+)
+def test_no_version_may_be_slower_on_one_processor(
+    on_all: list[list[float]], on_one: list[list[float]], as_quick: bool
+) -> None:
+    before = allowed()
+    given = as_quick_on_one(lambda: on_all if allowed() == before else on_one, Random(0))
+    assert given is as_quick
+    assert allowed() == before
 
 
 def test_they_come_back_after_a_failure() -> None:

@@ -272,8 +272,9 @@ def _count(
     counted, apart = {**counted, **influenced}, called.apart | influenced.keys()
     most = context.pair.settings.bytecodes
     cold = cold_calls(context, {one: runs[one] for one in called.timeable}, counted)
+    warm = {s: counted.get(s) for s in countable if s not in cold}
     called = replace(called, apart=apart, cold=cold).with_findings(
-        {s: with_counts(called.findings[s], counted.get(s), most) for s in countable}
+        {s: with_counts(called.findings[s], answer, most) for s, answer in warm.items()}
     )
     called = called.with_findings(judge_memory(context, called.findings))
     if not changes or changes.unknown or context.pair.isolated or context.pair.compiled:

@@ -4,21 +4,24 @@ A thread that waits for another one sleeps, and how long it takes to wake up on 
 varies: a request to a web application in two threads took 6.3 ms and scattered by 11 %; on one
 processor it took 4.4 ms and scattered by 6 %. Nothing is lost there, as only one thread runs at a
 time. Calls that use several processors at once, or start processes, keep them all; and calls of a
-single thread, which scatter no less on one processor.
+single thread, which scatter no less on one processor. Calls that also wait for something else use
+few processors on average, so that it is tried whether they are as quick on one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
 from .children import ended_children, has_children
 from .clocks import time
 
-AT_ONCE = 1.05  # seconds of processors per second, from which on several are used at once
+# Seconds of processors per second, or those of a call on one processor per second on all, from
+# which on several are used at once.
+AT_ONCE = 1.05
 SLEEPS = 20.0  # per second, from which on threads wait for each other
 THREADS = Path("/proc/self/task")
 
@@ -62,6 +65,13 @@ def one_processor(rng: Random) -> Iterator[None]:
         yield
     finally:
         _all_stay_on(before)
+
+
+def as_quick_on_one(times: Callable[[], Sequence[Sequence[float]]], rng: Random) -> bool:
+    """Whether the quickest of each list of `times` is so, too, if all threads share a processor."""
+    before = list(map(min, times()))
+    with one_processor(rng):
+        return all(min(on_one) <= AT_ONCE * least for on_one, least in zip(times(), before))
 
 
 def allowed() -> set[int]:

@@ -14,7 +14,7 @@ from .isolation import leave
 from .lines import begins
 from .loading import Versions
 from .marks import Functions, Marks
-from .processors import Usage, one_processor
+from .processors import Usage, as_quick_on_one, one_processor
 from .protocol import HOTPATH, Message, Names, Samples, Session, Task
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blaming, set_aside
 from .runner import Runner
@@ -23,6 +23,8 @@ from .timeout import TooLongError, at_most
 
 # Of the seconds of a session, those for calls with marks: these scatter much less than whole calls.
 MARKED_SHARE = 0.25
+# The same for trying whether calls are slower on one processor, and again for trying it on all.
+TRIED_SHARE = 0.1
 
 
 class Ready:
@@ -130,7 +132,7 @@ def _timed(
             with at_most(longest):
                 usage = Usage()
                 turns = Turns(contestants, give, VERSIONS, rng, clock=time.perf_counter_ns)
-                with one_processor(rng) if usage.takes_turns else contextlib.nullcontext():
+                with _processors(usage, turns, TRIED_SHARE * session.seconds, rng):
                     turns.go_on(session.seconds, FEWEST_ROUNDS)
                     marked, why_not = _marked(functions, session, turns)
     except BaseException as reason:  # what is called may fail at the hundredth time
@@ -157,6 +159,18 @@ def _timed(
         marked=dict(zip(sides, marked)),
         not_marked=why_not,
     )
+
+
+def _processors(
+    usage: Usage, turns: Turns, seconds: float, rng: random.Random
+) -> contextlib.AbstractContextManager[None]:
+    """One processor if threads take turns and no version is slower there; else all."""
+
+    def times() -> Sequence[Sequence[float]]:
+        return turns.beside(seconds, lambda _, runner, args: runner.block(args))
+
+    takes_turns = usage.takes_turns and as_quick_on_one(times, rng)
+    return one_processor(rng) if takes_turns else contextlib.nullcontext()
 
 
 def _marked(
