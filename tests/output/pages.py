@@ -75,7 +75,8 @@ def timed(series: Series, milliseconds: float, change: float, half: float, **abo
     changed = abs(change) > half
     given = {"processes": 9 if changed else 3, "judged": True, "significant": changed}
     times = {"base": seconds, "head": seconds * 1.003 * middle}
-    given |= {"detectable": half / 80, "seconds": times}
+    memory = {side: {"peak": 1000} for side in times}
+    given |= {"detectable": half / 80, "seconds": times, "memory": memory}
     return Finding(series, ratio=bounds, **{**given, **about})
 
 

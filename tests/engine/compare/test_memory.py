@@ -3,6 +3,7 @@
 import sys
 import tracemalloc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,21 @@ import pytest
 from mlpperf.engine.compare.alarms import MEMORY_ALARM
 from mlpperf.engine.compare.context import Context
 from mlpperf.engine.compare.finding import Finding
-from mlpperf.engine.compare.memory import CALLS, _judged, judge_memory, judges_of_memory
+from mlpperf.engine.compare.memory import (
+    CALLS,
+    _judged,
+    first_memory,
+    judge_memory,
+    judges_of_memory,
+)
 from mlpperf.engine.compare.result import Comparison
+from mlpperf.engine.compare.sentences import notes
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.allocations import MARK, _counted, least_memory
-from mlpperf.engine.worker.protocol import MemoryCounts
+from mlpperf.engine.worker.calls import CallTime
+from mlpperf.engine.worker.protocol import DryRun, MemoryCounts
 from mlpperf.engine.worker.runner import PreparedRunner
 
 Peak = Callable[[], float]
@@ -99,6 +108,41 @@ def test_without_an_answer_of_every_process_no_rise_is_reported() -> None:
     (finding,) = result.findings.values()
     assert finding.grown == []
     assert finding.memory["head"]["peak"] == 1_200_000
+
+
+def measured(faked: Any, seconds: float, isolated: str = "", alone: bool = False) -> Any:
+    """The memory that is known of a benchmark whose call takes so long, and who was asked."""
+    one = Series("tests/a.py", "", "a", "pytest")
+    runs = {one: DryRun(one.names, took={s: CallTime(seconds, seconds) for s in ("base", "head")})}
+    every = {"base": [[1000]], "head": [[2000]]}
+    answers = [MemoryCounts(one.names, every)]
+    if isolated or alone:
+        answers = [MemoryCounts(one.names, {side: of}) for side, of in sorted(every.items())]
+    context = faked(*([answer] for answer in answers))
+    context = replace(context, pair=replace(context.pair, isolated=isolated))
+    findings = {one: Finding(one)}
+    known = first_memory(context, findings, runs, [one] if alone else [], budget=60.0)
+    return [finding.memory for finding in known.values()], context.pool.asked
+
+
+def test_the_memory_of_calls_that_are_not_counted_is_measured_if_there_is_time(faked: Any) -> None:
+    memory = [{"base": {"peak": 1000}, "head": {"peak": 2000}}]
+    assert measured(faked, 0.2) == (memory, [("memory", ["base", "head"], 1)])
+    assert measured(faked, 2.0) == ([], [])
+    own = [("memory", ["base"], 1), ("memory", ["head"], 1)]
+    assert measured(faked, 0.2, alone=True) == (memory, own)
+    assert sorted(measured(faked, 0.2, isolated="as asked")[1]) == own
+
+
+def test_it_is_said_where_the_memory_of_a_call_is_unknown() -> None:
+    known = {side: {"peak": 1} for side in ("base", "head")}
+    series = [Series("tests/a.py", "", name, "pytest") for name in "abc"]
+    findings = {one: Finding(one, processes=3, memory=known) for one in series}
+    result = Comparison("a", "b", {}, 0.005, 60.0, findings=findings)
+    assert not [one for one in notes(result) if "memory" in one]
+    findings[series[1]] = Finding(series[1], processes=3)
+    (said,) = [one for one in notes(result) if "memory" in one]
+    assert "unknown in 1 of 3 benchmarks, such as tests/a.py::b" in said
 
 
 def test_the_more_are_suspected_the_more_processes_judge() -> None:

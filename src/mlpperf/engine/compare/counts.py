@@ -30,12 +30,12 @@ SERIES_LEAST = 5.0  # seconds that counting a series may take
 
 
 def affordable(
-    series: Iterable[Series], runs: Mapping[Series, DryRun], budget: float
+    series: Iterable[Series], runs: Mapping[Series, DryRun], budget: float, calls: float = CALLS
 ) -> list[Series]:
-    """The series that can be counted, those with the shortest calls first."""
+    """The series of which so many calls can be made, those with the shortest first."""
     left, chosen = BUDGET_SHARE * budget, []
     for one in sorted(series, key=lambda s: runs[s].total_seconds):
-        left -= CALLS * runs[one].total_seconds
+        left -= calls * runs[one].total_seconds
         if left < 0:
             break
         chosen.append(one)

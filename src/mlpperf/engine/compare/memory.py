@@ -7,7 +7,8 @@ only if each of several fresh processes confirms it, enough that chance hardly d
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
+from ..table import grouped
 from ..words import count
-from ..worker.protocol import QUANTITIES
+from ..worker.protocol import QUANTITIES, DryRun
 from .alarms import MEMORY_ALARM
 from .context import SIDES, Context
-from .dry_run import by_suite
+from .counts import LOADING, LONGER, affordable
 from .finding import Finding
 
 CALLS = 5  # of each version in a process, in turns; the process reports their median
+# Calls of a series, in both versions together, that take as long as measuring the memory of a call.
+FIRST_CALLS = 20.0
 
 
 def judges_of_memory(suspects: int) -> int:
@@ -30,7 +34,40 @@ def judges_of_memory(suspects: int) -> int:
     return math.ceil(math.log2(len(QUANTITIES) * suspects / MEMORY_ALARM))
 
 
-def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[Series, Finding]:
+def first_memory(
+    context: Context,
+    findings: Mapping[Series, Finding],
+    runs: Mapping[Series, DryRun],
+    alone: Collection[Series],
+    budget: float,
+) -> dict[Series, Finding]:
+    """Findings with the memory of a call of each version, of the series for which there is time.
+
+    `alone`: of these, each version needs a process of its own.
+    """
+    memory: dict[Series, dict[str, dict[str, int]]] = {}
+    chosen = affordable(findings, runs, budget, FIRST_CALLS)
+    for (suite, apart), some in grouped(chosen, lambda s: (s.suite, s in alone)).items():
+        context.progress(f"memory of {count(len(some), 'benchmark')}")
+        expected = FIRST_CALLS * sum(runs[one].total_seconds for one in some)
+        names = [one.names for one in some]
+        for group in context.groups(suite, apart):
+            until = time.monotonic() + LOADING + LONGER * expected
+            task = {"series": names, "calls": 1}
+            answers, _ = context.pool.run("memory", group, suite, until=until, **task)
+            for answer in answers:
+                known = memory.setdefault(Series.of(answer.series, suite), {})
+                known |= {
+                    side: dict(zip(QUANTITIES, of_calls[0], strict=False))
+                    for side, of_calls in answer.calls.items()
+                }
+    complete = {one: of for one, of in memory.items() if one in findings and len(of) == len(SIDES)}
+    return {one: replace(findings[one], memory=of) for one, of in complete.items()}
+
+
+def judge_memory(
+    context: Context, findings: Mapping[Series, Finding], long_calls: Collection[Series] = ()
+) -> dict[Series, Finding]:
     """Findings on the series that seem to take more memory, by what every process confirms."""
     suspects = [series for series, finding in findings.items() if finding.seems_grown]
     if not suspects:
@@ -42,9 +79,9 @@ def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[S
         context.progress(
             f"memory of {count(len(suspects), 'benchmark')}, process {process + 1} of {number}"
         )
-        for suite, some in by_suite(suspects).items():
+        for (suite, long), some in grouped(suspects, lambda s: (s.suite, s in long_calls)).items():
             names = [one.names for one in some]
-            many = 1 if suite == COMMANDS else CALLS  # each is a process of its own
+            many = 1 if long or suite == COMMANDS else CALLS  # each is a process of its own
             for group in context.groups(suite):
                 answers, _ = context.pool.run("memory", group, suite, series=names, calls=many)
                 for answer in answers:

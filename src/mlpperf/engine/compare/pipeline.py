@@ -67,7 +67,7 @@ from .dry_run import (
 from .finding import Finding
 from .gate import needed
 from .marks import MarkedTimes, plan_marks
-from .memory import judge_memory
+from .memory import first_memory, judge_memory
 from .own_suite import give_back, no_longer_run
 from .planning import HOT_PATHS, Plan, plan, without_slow_imports
 from .result import Comparison
@@ -276,7 +276,10 @@ def _count(
     called = replace(called, apart=apart, cold=cold).with_findings(
         {s: with_counts(called.findings[s], answer, most) for s, answer in warm.items()}
     )
-    called = called.with_findings(judge_memory(context, called.findings))
+    left = {s: called.findings[s] for s in countable if not called.findings[s].memory}
+    measured = first_memory(context, left, runs, apart, budget)
+    called = called.with_findings(measured)
+    called = called.with_findings(judge_memory(context, called.findings, measured))
     if not changes or changes.unknown or context.pair.isolated or context.pair.compiled:
         return called, {}
     plain = {s: runs[s] for s in set(countable) - apart if s.suite not in planned.registered}

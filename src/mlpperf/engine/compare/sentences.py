@@ -21,6 +21,7 @@ from .context import SIDES
 from .decision import POWER
 from .finding import Finding
 from .gate import Kept, accepting, refusals
+from .memory import FIRST_CALLS
 from .records import changed_packages
 from .result import Comparison
 from .sections import (
@@ -310,7 +311,7 @@ def notes(result: Comparison) -> list[str]:
             f"False-alarm rate: at most {100 * ANY_ALARM:g} % per comparison. "
             f"Changes below {_thresholds(timed)} % are not reported (--threshold).",
         ]
-    sentences += _counted(timed)
+    sentences += [*_counted(timed), *_memory_unknown(timed)]
     if result.all_timed_because and timed:
         sentences.append(f"All benchmarks were timed: {result.all_timed_because}.")
     hot_paths = [finding for finding in timed if not finding.series.suite]
@@ -368,6 +369,18 @@ def _counted(timed: Sequence[Finding]) -> list[str]:
         return [sentence]
     most = max(rising, key=lambda f: f.work.ratio if f.work else 0.0)
     return [sentence, f"Largest rise without a slowdown: {most.series.name}, {most.work}."]
+
+
+def _memory_unknown(timed: Sequence[Finding]) -> list[str]:
+    """In how many benchmarks it is not known whether a call takes more memory."""
+    unknown = [f.series.name for f in timed if f.series.suite and not f.memory]
+    of_all = f"{len(unknown):,} of {count(len(timed), 'benchmark')}"
+    return [
+        f"Whether a call takes more memory is unknown in {of_all}, such as {name}: "
+        f"measuring it takes as long as {FIRST_CALLS:.0f} calls, for which a larger --budget may "
+        "have time."
+        for name in unknown[:1]
+    ]
 
 
 def detectable(sizes: Iterable[float]) -> list[str]:

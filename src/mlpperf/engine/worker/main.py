@@ -223,15 +223,22 @@ def _count(versions: Versions) -> Iterator[Message]:
 
 
 def _memory(versions: Versions) -> Iterator[Message]:
-    """What memory calls of each series take in each version, after one that is not counted."""
+    """What memory calls of each series take in each version, after one that is not counted.
+
+    There is no answer for a series that fails.
+    """
     task = versions.task
     rng = random.Random(task.seed)
     copies = {name: versions.load(name) for name in rng.sample(list(task.sides), len(task.sides))}
     for names, following in _each(task.series):
-        with ready_in(copies, names, following) as runners:
-            for runner in runners.values():
-                runner.run(())
-            yield MemoryCounts(names, memory_of(runners, task.calls))
+        try:
+            with ready_in(copies, names, following) as runners:
+                for runner in runners.values():
+                    runner.run(())
+                counts = memory_of(runners, task.calls)
+        except BaseException:  # of which the dry run has reported what is wrong
+            continue
+        yield MemoryCounts(names, counts)
 
 
 def _trace(versions: Versions) -> Iterator[Message]:
