@@ -72,7 +72,7 @@ def test_a_regression_is_accepted_with_its_upper_limit(ran: Any) -> None:
         (("walk", "--because", "x", "--until", "soon"), "takes a date such as 2030-12-31"),
         (("walk", "--because", "x", "--until", "2020-01-01"), "takes a day to come"),
         (("wrong", "--because", "x"), "is wrong, which cannot be accepted: 1 is not 2"),
-        (("long", "--because", "x"), "has no upper limit"),
+        (("long", "--because", "x"), "has no upper limit, so it is not accepted"),
     ],
 )
 def test_what_cannot_be_accepted_is_refused(ran: Any, words: tuple[str, ...], why: str) -> None:

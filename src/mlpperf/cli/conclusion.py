@@ -70,35 +70,36 @@ def causes_of(request: Request, changed: Sequence[Series], budget: float | None)
 
 @dataclass(frozen=True)
 class Explained:
-    """What `compare` shows of causes: these, or a sentence instead; nothing without a slowdown."""
+    """What `compare` shows of causes: these, and why they are unknown or not recorded.
+
+    Nothing without a slowdown.
+    """
 
     causes: Causes | None = None
     sentence: str = ""
 
     def in_json(self, comparison: dict[str, Any]) -> dict[str, Any]:
-        """The record of the comparison, with the causes, or with the sentence as a warning."""
+        """The record of the comparison, with the causes, and with the sentence as a warning."""
         from ..engine.history.records import finite
         from ..engine.why import record
 
-        if self.causes:
-            return {**comparison, "causes": finite(record(self.causes))}
-        return {**comparison, "trouble": [*comparison["trouble"], *filter(None, [self.sentence])]}
+        warnings = [*comparison["trouble"], *filter(None, [self.sentence])]
+        causes = {"causes": finite(record(self.causes))} if self.causes else {}
+        return {**comparison, "trouble": warnings, **causes}
 
     def in_markdown(self) -> str:
         """What follows the comparison."""
         from ..engine.why import markdown
 
-        if self.causes:
-            return "\n" + markdown(self.causes)
-        return f"\n- {self.sentence}\n" if self.sentence else ""
+        causes = "\n" + markdown(self.causes) if self.causes else ""
+        return causes + (f"\n- {self.sentence}\n" if self.sentence else "")
 
     def in_text(self) -> list[Any]:
         """The same on a terminal."""
         from ..engine.why import text
 
-        if self.causes:
-            return [text(self.causes, samples=False)]
-        return [self.sentence] if self.sentence else []
+        causes = [text(self.causes, samples=False)] if self.causes else []
+        return [*causes, *filter(None, [self.sentence])]
 
 
 def explained(
@@ -128,7 +129,10 @@ def explained(
         return Explained(sentence="The causes are unknown: interrupted.")
     except MlpperfError as reason:  # the comparison is none the worse for it
         return Explained(sentence=f"The causes are unknown: {str(reason).rstrip('.')}.")
-    Recording("causes", "causes", records).add(record(causes))
+    try:
+        Recording("causes", "causes", records).add(record(causes))
+    except MlpperfError as reason:  # the regression is shown all the same
+        return Explained(causes, f"The causes were not recorded: {str(reason).rstrip('.')}.")
     return Explained(causes)
 
 

@@ -152,7 +152,11 @@ def _acceptance(
     if "head" in finding.wrong:
         raise MlpperfError(f"{name} is wrong, which cannot be accepted: {finding.wrong['head']}")
     if finding.slower and not math.isfinite(finding.change.high):
-        raise MlpperfError(f"How much slower {name} is has no upper limit, so none is accepted.")
+        raise MlpperfError(
+            f"How much slower {name} is has no upper limit, so it is not accepted: a call takes "
+            "too long to be timed. A larger --budget may time it, and smaller inputs do; with "
+            f'"{name}" = "warn" in [tool.mlpperf.gate.series] it does not fail the comparison.'
+        )
     memory = finding.memory.get("head", {}) if finding.grown else {}
     return Acceptance(
         name,

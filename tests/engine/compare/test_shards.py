@@ -235,6 +235,14 @@ def test_a_change_on_one_machine_only_is_reported_as_that() -> None:
     )
 
 
+def test_a_call_that_one_run_could_not_time_as_it_takes_so_long_is_slower() -> None:
+    bounds = [Finding(ONE, bound=bound) for bound in (40.0, 55.0)]
+    even = timed(ONE, 0.0)
+    assert pooled([even, bounds[0], even], 20) is bounds[0]
+    assert pooled([*bounds, even, even], 20) is bounds[1]
+    assert not pooled([even, Finding(ONE, bound=0.1), even], 20).slower
+
+
 def test_a_change_that_no_single_run_proves_is_not_significant() -> None:
     weak = timed(ONE, 0.02, error=6e-3)
     assert not weak.significant

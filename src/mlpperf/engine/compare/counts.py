@@ -32,7 +32,7 @@ SERIES_LEAST = 5.0  # seconds that counting a series may take
 def affordable(
     series: Iterable[Series], runs: Mapping[Series, DryRun], budget: float, calls: float = CALLS
 ) -> list[Series]:
-    """The series of which so many calls can be made, those with the shortest first."""
+    """The series of which this number of calls can be made, those with the shortest first."""
     left, chosen = BUDGET_SHARE * budget, []
     for one in sorted(series, key=lambda s: runs[s].total_seconds):
         left -= calls * runs[one].total_seconds

@@ -34,6 +34,8 @@ def pooled(findings: Sequence[Finding], tests: int) -> Finding:
         return findings[0]
     if wrong := next((f for f in findings if "head" in f.wrong), None):
         return wrong
+    if bounds := [f for f in findings if f.bound > 1]:  # as a change that another run excludes
+        return max(bounds, key=lambda f: f.bound)
     unconfirmed = (f for f in findings if f.judgement.reason is Reason.NOT_CONFIRMED)
     if doubtful := next(unconfirmed, None):
         return doubtful
