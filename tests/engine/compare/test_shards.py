@@ -243,6 +243,14 @@ def test_a_call_that_one_run_could_not_time_as_it_takes_so_long_is_slower() -> N
     assert not pooled([even, Finding(ONE, bound=0.1), even], 20).slower
 
 
+def test_values_that_scatter_in_one_run_are_undecided_unless_another_one_shows_a_rise() -> None:
+    scattered = Finding(ONE, Judgement(Verdict.UNDECIDED, reason=Reason.VALUES_SCATTER))
+    measured = Finding(ONE, Judgement(Verdict.MEASURED))
+    risen = replace(measured, values={"base": [1.0], "head": [2.0]})
+    assert pooled([measured, scattered], 20) is scattered
+    assert pooled([scattered, risen], 20) is risen
+
+
 def test_a_change_that_no_single_run_proves_is_not_significant() -> None:
     weak = timed(ONE, 0.02, error=6e-3)
     assert not weak.significant

@@ -45,7 +45,8 @@ def pooled(findings: Sequence[Finding], tests: int) -> Finding:
     # What one run has judged is known, unless two contradict each other.
     judged = [f for f in findings if f.decided] or findings
     worst = [f for f in judged if f.regression]
-    return [*worst, *timed, *judged][0]
+    scattered = [f for f in findings if f.judgement.reason is Reason.VALUES_SCATTER]
+    return [*worst, *scattered, *timed, *judged][0]
 
 
 def differing(findings: Sequence[Finding], tests: int) -> bool:
