@@ -100,8 +100,7 @@ class Watch:
         self.entered: dict[Place, int] = {}
         self._blind = self._seen = self.imported = ""
         self._ran: set[str] = set()
-        self._loading, self._excused, self._beats = True, False, 0
-        self._calls_c = False
+        self._loading, self._excused, self._calls_c, self._beats = True, False, False, 0
         self._children = ended_children()
         if threading.active_count() > 1:
             self._blind = "threads were there before it could be watched"
