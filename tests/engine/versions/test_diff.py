@@ -994,6 +994,31 @@ def test_docstrings_count_if_an_installed_package_may_read_them(
 
 
 @pytest.mark.parametrize(
+    ("body", "counts"),
+    [
+        ("np.bmat('LEFT LIMIT')", True),
+        ("frame.query('x > @LIMIT')", True),
+        ("frame.query(expr='name == \"a\" and x - LIMIT')", True),
+        ("ne.evaluate('where(x, LIMIT, 1.5)')", True),
+        ("dmatrix('y ~ scale(x):z + LIMIT')", True),
+        ("db.sql('select sum(x), y from LIMIT where y > 2')", True),
+        ("sums(FORMULA)", True),
+        ("raises('Stop at the LIMIT.')", False),
+        ("log.info('LIMIT reached')", False),
+        ("log.info('%s + LIMIT', n)", False),
+        ("option(help='the LIMIT')", False),
+        ("fails(OtherError('over the LIMIT'))", False),
+    ],
+)
+def test_names_in_a_formula_count(body: str, counts: bool, tmp_path: Path) -> None:
+    """A package takes them from its caller; but a message is only shown."""
+    text = f"FORMULA = 'LIMIT + 1'\nLIMIT = {{}}\n\ndef use(n):\n    return {body}\n"
+    text += "\ndef refuse(n):\n    raise ValueError('over the LIMIT')\n"
+    changed = between(tmp_path, {"maps": MAPS + text.format(1)}, maps=MAPS + text.format(2))
+    assert named(changed, tmp_path) == ({"def use(n)"} if counts else set())
+
+
+@pytest.mark.parametrize(
     ("place", "link", "target", "imported"),
     [
         ("bin/count-words", "lib/count_words.py", "../bin/count-words", "town"),

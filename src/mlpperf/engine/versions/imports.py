@@ -185,13 +185,13 @@ class _Modules:
 
         Modules with a name of Python's own are not imported from the folder of a package.
         """
-        found = [(own, name) for own, name in self._known[Path(place).name]]
+        called = self._known[Path(place).name]
         if exactly:
-            return [name for own, name in found if own == place]
+            return [name for own, name in called if own == place]
         standard = place.partition("/")[0] in sys.stdlib_module_names
         return [
             name
-            for own, name in found
+            for own, name in called
             if f"/{own}".endswith(f"/{place}")
             and not (standard and f"{own.removesuffix(place)}__init__.py" in self._tree)
         ]

@@ -26,6 +26,11 @@ ANY = {ANYTHING: ANY_NAME, ANY_ATTRIBUTE: ATTRIBUTE}
 # Mentions of what lists the functions that there are, without calling them.
 LISTING = {"dir", "getmembers", ".getmembers"}
 
+# Calls whose texts are messages, and arguments of others that are.
+SHOWING = {"print", "warn", "debug", "info", "warning", "error", "exception", "critical", "log"}
+SHOWING |= {"fail", "skip", "xfail", "echo", "add_argument", "add_parser", "exit"}
+SHOWN = {"help", "description", "reason", "message", "msg", "title", "label", "doc", "epilog"}
+
 # Words of code that is run as a class is made, and may count or register what is in it.
 MAKING = {"__init_subclass__", "metaclass", "__prepare__", "__set_name__"}
 # Bases that ignore the annotations of a class, and register it nowhere.

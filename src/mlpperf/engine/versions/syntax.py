@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
-from .known_names import ANY, ATTRIBUTE, BY_NAME, GETTERS
+from .known_names import ANY, ATTRIBUTE, BY_NAME, GETTERS, SHOWING, SHOWN
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Import = ast.Import | ast.ImportFrom
@@ -99,6 +99,7 @@ def mentioned(
     used: set[int] = set()  # what is called, or has an attribute taken of it
     copied: set[int] = set()  # docstrings that only become those of something else
     named: set[int] = set()  # functions that import a module whose name is there
+    shown: set[int] = set()  # what is only for people to read
     while left:
         node = left.pop()
         if id(node) in left_out:
@@ -109,6 +110,8 @@ def mentioned(
         if isinstance(node, ast.Call) and (module := imported_by_name(node)):
             named.add(id(node.func))
             names.add(f"*{module.partition('.')[0]}")
+        if _shows(node):
+            shown |= set(map(id, ast.walk(node)))
         if isinstance(node, ast.Assign) and all(map(_is_docstring, node.targets)):
             plain = _is_docstring(node.value) or isinstance(node.value, ast.Constant)
             copied |= {id(one) for one in (*node.targets, node.value) if plain}
@@ -121,7 +124,8 @@ def mentioned(
                 sign for sign, signed in ANY.items() if name in signed and id(node) not in named
             }
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(r"[\w.:/-]+", node.value):  # a name or a path, no sentence
+            is_name = re.fullmatch(r"[\w.:/-]+", node.value)  # or a path, no sentence
+            if is_name or (id(node) not in shown and is_formula(node.value)):
                 names |= {f"'{word}" for word in re.findall(r"\w+", node.value)}
         elif isinstance(node, ast.alias | ast.ImportFrom):
             place = node.name if isinstance(node, ast.alias) else node.module or ""
@@ -156,6 +160,24 @@ def mentioned(
             elif isinstance(child, ast.AST) and child is not asked:
                 left.append(child)
     return frozenset(names)
+
+
+def is_formula(text: str) -> bool:
+    """Whether a text may be evaluated with the names in it: these alone, with operators, or SQL."""
+    if re.search(r"[.!?:](\s|$)", text):  # a sentence
+        return False
+    operators = re.search(r"[@+*/%<>=&|~^(\[]|\s-\s", text)
+    formula = operators and re.fullmatch(r"[\w\s@+*/%<>=&|~^()\[\]{},.:'\"$!-]+", text)
+    return bool(formula or re.fullmatch(r"[\w\s]+", text) or re.search(r"(?i)\bselect\b", text))
+
+
+def _shows(node: ast.AST) -> bool:
+    """Whether texts in a node are messages or help."""
+    if isinstance(node, ast.keyword):
+        return node.arg in SHOWN
+    called = last_name(node.func) if isinstance(node, ast.Call) else ""
+    is_error = called.endswith(("Error", "Exception", "Warning"))
+    return isinstance(node, ast.Raise) or is_error or called in SHOWING
 
 
 def imported_by_name(call: ast.Call) -> str:
