@@ -26,10 +26,10 @@ from mlpperf.engine.compare.sentences import notes
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.allocations import MARK, _counted, least_memory
+from mlpperf.engine.worker.allocations import MARK, _counted, garbage_of, least_memory
 from mlpperf.engine.worker.calls import CallTime
 from mlpperf.engine.worker.protocol import DryRun, MemoryCounts
-from mlpperf.engine.worker.runner import PreparedRunner
+from mlpperf.engine.worker.runner import PreparedRunner, Runner
 
 Peak = Callable[[], float]
 
@@ -177,6 +177,56 @@ def test_the_peak_of_a_call_is_counted_with_memray_and_without(
         assert size <= memory[side]["peak"] < size + 100_000
         assert ("allocations" in memory[side]) == installed
     assert not tracemalloc.is_tracing()
+
+
+class Knot:
+    """An object that only the garbage collector frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_only_the_collector_frees_is_counted() -> None:
+    kept: list[Knot] = []
+
+    def call(number: int) -> None:
+        kept[:] = [Knot()]
+        kept[0].itself = None  # type: ignore[assignment]
+        for _ in range(number):
+            Knot()
+
+    def prepared() -> Any:
+        Knot()
+        return partial(call, 30)
+
+    none, some = garbage_of(Runner(partial(call, 0))), garbage_of(PreparedRunner(prepared))
+    assert none == 0
+    assert some in (30, 60)  # with a dictionary each, or without
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "seconds", "grown"),
+    [
+        (0, 10_001, 1e-3, True),
+        (0, 10_001, 1.0, False),  # of so long a call that is nothing
+        (10_000, 10_001, 1e-3, False),
+        (10_001, 0, 1e-3, False),
+        (None, None, 1e-3, False),
+    ],
+)
+def test_more_garbage_is_a_regression_if_freeing_it_takes_long(
+    base: int | None, head: int | None, seconds: float, grown: bool
+) -> None:
+    memory = {
+        side: {"peak": 1} | ({} if of is None else {"garbage": of})
+        for side, of in (("base", base), ("head", head))
+    }
+    finding = Finding(Series("a.py", "", "test_a", "pytest"), memory=memory)
+    assert not finding.grown  # it is not known how long a call takes
+    finding = replace(finding, seconds={"base": seconds, "head": seconds})
+    words = ["objects that only the garbage collector frees 0 → 10,001"]
+    assert finding.grown == (words if grown else [])
+    assert finding.regression is grown
 
 
 def test_a_peak_alone_is_judged() -> None:

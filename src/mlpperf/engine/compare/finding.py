@@ -20,6 +20,8 @@ MEMORY_RISE = 0.02
 MEMORY_RISE_BYTES = 4096
 # Why a benchmark is gone that both versions have.
 NOT_AT_THE_BASE = "the base's own suite runs it, and with that of the head the base does not"
+# Seconds that the garbage collector needs for an object at least. What is timed does not have it.
+COLLECTED = 2e-8
 # Verdicts on series that no change can have made slower, or that the suite means not to be timed.
 UNAFFECTED = (
     Verdict.NEW,
@@ -146,7 +148,19 @@ class Finding:
     @property
     def grown(self) -> list[str]:
         """How the memory rose in all processes, such as `peak memory 1.2 → 3.4 MB`."""
-        return [clause for quantity, clause in self._rises().items() if quantity in self.grown_in]
+        rises = [clause for quantity, clause in self._rises().items() if quantity in self.grown_in]
+        return [*rises, self.more_garbage] if self.more_garbage else rises
+
+    @property
+    def more_garbage(self) -> str:
+        """How many more objects only the garbage collector frees; empty if that takes no time.
+
+        Most test runs have it on, and no block is timed with it. The number is exact.
+        """
+        base, head = (self.memory.get(side, {}).get("garbage", 0) for side in ("base", "head"))
+        if COLLECTED * (head - base) <= MEMORY_RISE * self.seconds.get("base", math.inf):
+            return ""
+        return f"objects that only the garbage collector frees {base:,} → {head:,}"
 
     def _rises(self) -> dict[str, str]:
         """How each quantity of memory rose that rose by more than the smallest rise reported."""

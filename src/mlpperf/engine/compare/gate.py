@@ -73,6 +73,8 @@ def exceeded(entry: Acceptance, finding: Finding) -> str:
         is_more = head.get(quantity, 0) > (most or 0) * MEMORY_SLACK
         if quantity in finding.grown_in and is_more:
             return f"{quantity} of at most {most or 0:,} was accepted"
+    if finding.more_garbage and entry.peak_memory is None:
+        return "no more garbage was accepted"
     if finding.risen and (entry.value is None or max(finding.values["head"]) > entry.value):
         return f"a value of at most {entry.value} was accepted"
     return ""

@@ -53,10 +53,12 @@ class Memory(msgspec.Struct, forbid_unknown_fields=True):
     ----------
     peak : bytes at the peak.
     allocations : their number; missing where only tracemalloc could count.
+    garbage : objects that only the garbage collector frees; missing where that was not counted.
     """
 
     peak: Bytes
     allocations: Count | msgspec.UnsetType = msgspec.UNSET
+    garbage: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ import tracemalloc
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from .memory import without_collections
 from .protocol import QUANTITIES
 from .runner import Call, Runner
 
@@ -32,6 +33,24 @@ def least_memory(runners: Mapping[str, Runner]) -> dict[str, dict[str, int]]:
         if all(head <= base for base, head in pairs):
             break
     return {side: dict(zip(QUANTITIES, values)) for side, values in least.items()}
+
+
+def garbage_of(runner: Runner) -> int:
+    """Objects of a call that only the collector frees, the least of two calls.
+
+    What is called has to have been called before.
+    """
+    freed: list[int] = []
+
+    def through(call: Call) -> None:
+        gc.collect()
+        with without_collections():
+            call()
+            freed.append(gc.collect())
+
+    for _ in range(2):
+        runner.apply(through)
+    return min(freed)
 
 
 def memory_of(runners: Mapping[str, Runner], number: int) -> dict[str, list[list[int]]]:

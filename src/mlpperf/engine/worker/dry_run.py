@@ -18,7 +18,7 @@ TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
 LOST_MOST = 0.95  # of a call, to other processes
 # How many times as long as the next, and how many seconds more, a first call takes that finds
-# caches empty. So many times as long for fewer seconds may be any first call.
+# caches empty. Any first call may take that many times as long, for fewer seconds.
 COLD, COLD_LEAST = 2.0, 2e-4
 FOREIGN = (
     "would run code of the other version, which has registered it with a package that both use"
