@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,8 @@ def test_what_only_the_collector_frees_is_counted() -> None:
     none, some = garbage_of(Runner(partial(call, 0))), garbage_of(PreparedRunner(prepared))
     assert none == 0
     assert some in (30, 60)  # with a dictionary each, or without
+    numbers = count()
+    assert garbage_of(Runner(lambda: call(next(numbers)))) is None, "it is not the same each time"
 
 
 @pytest.mark.parametrize(
@@ -212,6 +215,7 @@ def test_what_only_the_collector_frees_is_counted() -> None:
         (10_000, 10_001, 1e-3, False),
         (10_001, 0, 1e-3, False),
         (None, None, 1e-3, False),
+        (None, 10_001, 1e-3, False),
     ],
 )
 def test_more_garbage_is_a_regression_if_freeing_it_takes_long(

@@ -157,7 +157,9 @@ class Finding:
 
         Most test runs have it on, and no block is timed with it. The number is exact.
         """
-        base, head = (self.memory.get(side, {}).get("garbage", 0) for side in ("base", "head"))
+        base, head = (self.memory.get(side, {}).get("garbage") for side in ("base", "head"))
+        if base is None or head is None:
+            return ""
         if COLLECTED * (head - base) <= MEMORY_RISE * self.seconds.get("base", math.inf):
             return ""
         return f"objects that only the garbage collector frees {base:,} → {head:,}"

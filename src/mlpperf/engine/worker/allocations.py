@@ -35,8 +35,8 @@ def least_memory(runners: Mapping[str, Runner]) -> dict[str, dict[str, int]]:
     return {side: dict(zip(QUANTITIES, values)) for side, values in least.items()}
 
 
-def garbage_of(runner: Runner) -> int:
-    """Objects of a call that only the collector frees, the least of two calls.
+def garbage_of(runner: Runner) -> int | None:
+    """Objects of a call that only the collector frees; None if two calls differ in it.
 
     What is called has to have been called before.
     """
@@ -50,7 +50,7 @@ def garbage_of(runner: Runner) -> int:
 
     for _ in range(2):
         runner.apply(through)
-    return min(freed)
+    return freed[0] if freed[0] == freed[1] else None
 
 
 def memory_of(runners: Mapping[str, Runner], number: int) -> dict[str, list[list[int]]]:

@@ -215,7 +215,8 @@ def _count(versions: Versions) -> Iterator[Message]:
                     memory = least_memory(runners)
                     # asv times without the collector.
                     for name, of in memory.items() if task.suite == "pytest" else ():
-                        of["garbage"] = garbage_of(runners[name])
+                        if (garbage := garbage_of(runners[name])) is not None:
+                            of["garbage"] = garbage
                     sides = {n: task.sides[n] for n in runners}
                     if len(runners) > 1:  # or they could not agree
                         _repeat_if_short(runners, seconds)
