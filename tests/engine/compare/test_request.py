@@ -477,7 +477,7 @@ def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
         (["HEAD", "--"], "A command has to follow --"),
         (["HEAD", "--suite", "asv", "--", "true"], "exclude each other"),
         (["HEAD", "--threshold", "x"], "--threshold takes a percentage such as 2%, not 'x'"),
-        (["HEAD", "--threshold", "0", "--all"], "must lie between 0 and 100 %, not at 0"),
+        (["HEAD", "--threshold", "0", "--all"], "more than 0 and less than 100 %, not 0 %"),
         (["HEAD", "--threshold", "-1", "--all"], "a percentage such as 2%, not '-1'"),
         (["HEAD", "--threshold", "nan", "--all"], "--threshold takes a percentage"),
         (["HEAD", "--threshold", "100%", "--all"], "between 0 and 100 %"),

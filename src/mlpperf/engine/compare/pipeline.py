@@ -110,7 +110,7 @@ def compare(
     for share in (threshold, *selection.thresholds.values()):
         if not 0 < share < 1:
             at = f"{100 * share:.4g} %"
-            raise MlpperfError(f"A threshold must lie between 0 and 100 %, not at {at}.")
+            raise MlpperfError(f"A threshold must be more than 0 and less than 100 %, not {at}.")
     warnings = pair.notes
     comparison = Comparison.of(pair, threshold, budget=budget or 0.0, shard=shard)
     start, bystanders = time.perf_counter(), Bystanders()
