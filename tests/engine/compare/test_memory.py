@@ -221,11 +221,8 @@ def test_what_only_the_collector_frees_is_counted() -> None:
 def test_more_garbage_is_a_regression_if_freeing_it_takes_long(
     base: int | None, head: int | None, seconds: float, grown: bool
 ) -> None:
-    memory = {
-        side: {"peak": 1} | ({} if of is None else {"garbage": of})
-        for side, of in (("base", base), ("head", head))
-    }
-    finding = Finding(Series("a.py", "", "test_a", "pytest"), memory=memory)
+    garbage = {side: of for side, of in (("base", base), ("head", head)) if of is not None}
+    finding = Finding(Series("a.py", "", "test_a", "pytest"), garbage=garbage)
     assert not finding.grown  # it is not known how long a call takes
     finding = replace(finding, seconds={"base": seconds, "head": seconds})
     words = ["objects that only the garbage collector frees 0 → 10,001"]

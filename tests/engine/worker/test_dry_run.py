@@ -37,6 +37,7 @@ def test_what_other_processes_took_meanwhile_is_not_the_calls(
     monkeypatch.setattr(dry_run, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     monkeypatch.setattr(dry_run, "waited", lambda: clock.waited)
     copy: Any = SimpleNamespace(
+        collects=False,
         timeout=lambda names: 60.0,
         begin=lambda names, following: Timed(block),
         end=lambda: None,
@@ -61,7 +62,10 @@ def test_a_call_that_a_suite_makes_once_takes_what_the_first_one_does(
     calls = iter((first, following))
     runner = Timed(lambda: next(calls), once=once)
     copy: Any = SimpleNamespace(
-        timeout=lambda names: 60.0, begin=lambda names, following: runner, end=lambda: None
+        collects=False,
+        timeout=lambda names: 60.0,
+        begin=lambda names, following: runner,
+        end=lambda: None,
     )
     took = call_time(copy, ("a", "", "b"), None, 60.0, 1, [])
     assert took.cold is cold

@@ -61,6 +61,7 @@ class Finding:
     unit: str = ""
     memory: dict[str, dict[str, int]] = field(default_factory=dict)
     grown_in: list[str] = field(default_factory=list)
+    garbage: dict[str, int] = field(default_factory=dict)
     threshold: float = THRESHOLD
     average: bool = False
     coarse: bool = False
@@ -157,7 +158,7 @@ class Finding:
 
         Most test runs have it on, and no block is timed with it. The number is exact.
         """
-        base, head = (self.memory.get(side, {}).get("garbage") for side in ("base", "head"))
+        base, head = (self.garbage.get(side) for side in ("base", "head"))
         if base is None or head is None:
             return ""
         if COLLECTED * (head - base) <= MEMORY_RISE * self.seconds.get("base", math.inf):

@@ -94,12 +94,10 @@ def judge_memory(
 
 def _judged(finding: Finding, base: NDArray[np.float64], head: NDArray[np.float64]) -> Finding:
     """A finding by the memory that processes counted of each quantity."""
-    memory = {side: dict(finding.memory.get(side, {})) for side in SIDES}
+    memory: dict[str, dict[str, int]] = {side: {} for side in SIDES}
     grown_in = []
     for quantity, one, other in zip(QUANTITIES, base, head, strict=True):
         known = ~np.isnan(one + other)
-        for side in SIDES:
-            memory[side].pop(quantity, None)
         if known.any():
             for side, values in zip(SIDES, (one, other), strict=True):
                 memory[side][quantity] = round(float(np.median(values[known])))

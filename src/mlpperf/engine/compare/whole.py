@@ -53,12 +53,10 @@ class Memory(msgspec.Struct, forbid_unknown_fields=True):
     ----------
     peak : bytes at the peak.
     allocations : their number; missing where only tracemalloc could count.
-    garbage : objects that only the garbage collector frees; missing where that was not counted.
     """
 
     peak: Bytes
     allocations: Count | msgspec.UnsetType = msgspec.UNSET
-    garbage: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +82,8 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     risen : by how much the values rose, in words; empty if they did not.
     memory : of a call, by version.
     grown_in : which of its quantities rose in every process.
-    grown : by how much they rose, in words.
+    garbage : objects of a call that only the garbage collector frees, by version.
+    grown : by how much all of these rose, in words.
     threshold : the smallest change that is reported, as a share.
     average : the ratio is that of average calls, because some calls take much longer than others.
     coarse : its calls are so long that only a few were timed.
@@ -107,6 +106,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     risen: str
     memory: dict[Side, Memory]
     grown_in: list[str]
+    garbage: dict[Side, Count] = msgspec.field(default_factory=dict)
     threshold: Share
     coarse: bool
     average: bool = False

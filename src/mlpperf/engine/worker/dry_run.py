@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 
+from .allocations import garbage_of
 from .calls import CallTime
 from .clocks import time, waited
 from .isolation import leave
@@ -85,6 +86,7 @@ def call_time(
         with at_most(longest):
             runner.repeat_if_short(first)
             foreign = foreign_file(runner, others) if others and whole < TRACED else ""
+            garbage = garbage_of(runner) if copy.collects and whole < CALLED_AGAIN else 0
     except TooLongError:
         copy.give_up()
         raise
@@ -103,5 +105,6 @@ def call_time(
         ready - begun,
         foreign and FOREIGN,
         perhaps_cold=longer,
+        garbage=garbage,
         in_a_row=runner.in_a_row,
     )

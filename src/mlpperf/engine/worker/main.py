@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .absent import AbsentFiles
-from .allocations import garbage_of, least_memory, memory_of
+from .allocations import least_memory, memory_of
 from .children import Children
 from .clocks import time
 from .counting import begins_anew, counted
@@ -213,10 +213,6 @@ def _count(versions: Versions) -> Iterator[Message]:
                     anew = [begins_anew(runner) for runner in runners.values() if runner.once]
                     seconds = max(runner.block(()) for runner in runners.values())
                     memory = least_memory(runners)
-                    # asv times without the collector.
-                    for name, of in memory.items() if task.suite == "pytest" else ():
-                        if (garbage := garbage_of(runners[name])) is not None:
-                            of["garbage"] = garbage
                     sides = {n: task.sides[n] for n in runners}
                     if len(runners) > 1:  # or they could not agree
                         _repeat_if_short(runners, seconds)

@@ -264,7 +264,6 @@ class Value:
 class Counted:
     """What a call of a series executes, and its memory by `QUANTITIES`; both by side.
 
-    With the memory are the objects that only the collector frees, as `garbage`, if that counts.
     `begins_anew`: its suite makes one call, which executes something else than the next would.
     """
 

@@ -72,6 +72,8 @@ class PytestCopy(Copy):
         of the world.
     """
 
+    collects = True
+
     def __init__(self, world: World, arguments: Sequence[str]) -> None:
         self._scene = Scene(world)
         self._items: dict[Names, Any] = {}

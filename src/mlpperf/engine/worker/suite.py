@@ -65,11 +65,13 @@ class Copy:
     series : what it has, in its order.
     broken : what of it cannot be loaded, and why, by the place that its series would have.
     loading : seconds that it took to load each place, such as a module.
+    collects : whether the suite itself times with the garbage collector on.
     """
 
     series: list[Names]
     broken: dict[str, str]
     loading: dict[str, float]
+    collects: ClassVar[bool] = False
 
     def quantity(self, series: Names) -> str:
         """What a series measures: `time`, or what else asv has: track, memory, peakmemory."""
