@@ -21,7 +21,7 @@ MEMORY_RISE_BYTES = 4096
 # Why a benchmark is gone that both versions have.
 NOT_AT_THE_BASE = "the base's own suite runs it, and with that of the head the base does not"
 # Seconds that the garbage collector needs for an object at least. What is timed does not have it.
-COLLECTED = 2e-8
+COLLECTED = 4e-8
 # Verdicts on series that no change can have made slower, or that the suite means not to be timed.
 UNAFFECTED = (
     Verdict.NEW,
