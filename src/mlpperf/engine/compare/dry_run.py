@@ -195,7 +195,7 @@ def with_dry_run(finding: Finding, run: DryRun, failed_when_timed: str = "") -> 
         error=run.error,
         tolerance=run.tolerance,
         memory={side: run.memory[side] for side in sides if side in run.memory},
-        garbage={side: run.took[side].garbage for side in sides if side in run.took},
+        garbage={s: t.garbage for s, t in run.took.items() if s in sides and t.garbage >= 0},
     )
     name, suite = finding.series.name, finding.series.suite
     not_run = {side: why for side, why in run.not_run.items() if side in sides}

@@ -19,6 +19,7 @@ from .runner import Call, Runner
 # Bytes that are taken and freed before and after each call, to find it in the list of all
 # allocations; no array has this size.
 MARK = 314_159
+NOT_KNOWN = -1
 
 
 def least_memory(runners: Mapping[str, Runner]) -> dict[str, dict[str, int]]:
@@ -35,8 +36,8 @@ def least_memory(runners: Mapping[str, Runner]) -> dict[str, dict[str, int]]:
     return {side: dict(zip(QUANTITIES, values)) for side, values in least.items()}
 
 
-def garbage_of(runner: Runner) -> int | None:
-    """Objects of a call that only the collector frees; None if two calls differ in it.
+def garbage_of(runner: Runner) -> int:
+    """Objects of a call that only the collector frees; `NOT_KNOWN` if two differ in it.
 
     What is called has to have been called before.
     """
@@ -50,7 +51,7 @@ def garbage_of(runner: Runner) -> int | None:
 
     for _ in range(2):
         runner.apply(through)
-    return freed[0] if freed[0] == freed[1] else None
+    return freed[0] if freed[0] == freed[1] else NOT_KNOWN
 
 
 def memory_of(runners: Mapping[str, Runner], number: int) -> dict[str, list[list[int]]]:

@@ -17,7 +17,7 @@ class CallTime:
     apart : why each version needs a process of its own, in words; "" if nothing is known.
     cold : its suite makes one call, which takes much longer than the next would.
     perhaps_cold : the same, but so little longer that any first call may take that.
-    garbage : objects of a call that only the garbage collector frees, if its suite has that on.
+    garbage : objects of a call that only the garbage collector frees; less than 0 if not known.
     in_a_row : calls after each preparation, as its suite makes several if they are short.
     """
 
@@ -27,7 +27,7 @@ class CallTime:
     apart: str = ""
     cold: bool = False
     perhaps_cold: bool = False
-    garbage: int = 0
+    garbage: int = -1
     in_a_row: int = 1
 
 

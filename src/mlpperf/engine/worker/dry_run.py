@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 
-from .allocations import garbage_of
+from .allocations import NOT_KNOWN, garbage_of
 from .calls import CallTime
 from .clocks import time, waited
 from .isolation import leave
@@ -86,7 +86,8 @@ def call_time(
         with at_most(longest):
             runner.repeat_if_short(first)
             foreign = foreign_file(runner, others) if others and whole < TRACED else ""
-            garbage = garbage_of(runner) if copy.collects and whole < CALLED_AGAIN else 0
+            is_counted = copy.collects and whole < CALLED_AGAIN and not runner.once
+            garbage = garbage_of(runner) if is_counted else NOT_KNOWN
     except TooLongError:
         copy.give_up()
         raise
