@@ -202,6 +202,28 @@ def test_any_data_may_be_read(roots: tuple[Path, Path], file: str, expected: boo
     assert not same(*roots, PAGE)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import numpy as np\n\ndef one(x):\n    return np.exp(x)\n", True),
+        ("import numpy as np\n\ndef one(x):\n    return np.load('big.npy')\n", False),
+        ("from numpy import genfromtxt as get\n\ndef one(x):\n    return get(x)\n", False),
+        ("def one(x):\n    return list(open(x))\n", False),
+        ("import pandas\n\ndef one(x):\n    return x\n", False),
+        ("import sys\n\ndef one(x):\n    return sys.stdin.buffer.readline()\n", False),
+        ('"""It reads nothing."""\n\ndef one(x):\n    return x\n', True),
+    ],
+)
+def test_data_do_not_matter_to_what_only_computes(
+    text: str, expected: bool, roots: tuple[Path, Path]
+) -> None:
+    for name in ("__init__", "pages/__init__"):
+        put(roots, "", name=f"src/pkg/{name}.py")
+    put(roots, text, name=PAGE[0])
+    put(roots, "1", "2", name="data/big.npy")
+    assert same(*roots, PAGE) is expected
+
+
 def test_the_module_that_puts_hot_paths_together_counts(roots: tuple[Path, Path]) -> None:
     put(roots, "PATHS = 1\n", "PATHS = 2\n", name="src/pkg/apart.py")
     assert same(*roots, PAGE)

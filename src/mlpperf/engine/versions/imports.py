@@ -1,8 +1,8 @@
 """Follows imports to all files that a hot path runs, and compares them between two versions.
 
 A hot path runs no changed code if the files of its functions are the same, and import only files of
-the project that are the same. Comments and docstrings do not count. Any data may be read, also by
-packages of others, so all data have to be the same.
+the project that are the same. Comments and docstrings do not count. Packages of others may read any
+data, so all data have to be the same, unless these files only compute.
 """
 
 from __future__ import annotations
@@ -26,6 +26,21 @@ LOOKS = "find_spec"  # for a module, which it does not run
 FILES = {".py", "-m"}  # in strings: Python that is read as a text, or run by another process
 BY_NAME = LOADERS | BY_DOCSTRING  # packages that may use more of what is there than the code
 COMPUTED = IMPORTING | IMPORTERS | BY_NAME | FILES
+# Packages that read no data, other than by these names.
+COMPUTING = {
+    "__future__",
+    "abc",
+    "cmath",
+    "collections",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "enum",
+}
+COMPUTING |= {"functools", "itertools", "math", "mlpperf", "numba", "numbers", "numpy", "operator"}
+COMPUTING |= {"random", "re", "statistics", "string", "sys", "time", "types", "typing", "warnings"}
+COMPUTING |= {"bisect", "heapq", "typing_extensions"}
+READS = re.compile("open|read|load|fromfile|memmap|genfromtxt|fromregex|DataSource")
 Module = tuple[str, Sequence[str]]
 
 
@@ -37,10 +52,12 @@ class Imports:
     ----------
     modules : each module, with a dot for every folder up, and the names imported from it.
     computed : what may import, read or run modules that the text does not name.
+    reads : whether it has one of the names that read data.
     """
 
     modules: Sequence[Module] = ()
     computed: frozenset[str] = frozenset(COMPUTED)
+    reads: bool = True
 
     @property
     def packages(self) -> list[str]:
@@ -63,7 +80,15 @@ def imports(source: bytes) -> Imports:
     followed |= {id(node.value) for node in attributes if last_name(node.value) in IMPORTERS}
     computed = {sign for node in nodes if id(node) not in followed for sign in _signs(node)}
     computed |= BY_NAME & {module.partition(".")[0] for module, _ in modules}
-    return Imports(modules, frozenset(computed & COMPUTED))
+    names = {name for node in nodes for name in _names(node)}
+    return Imports(modules, frozenset(computed & COMPUTED), any(map(READS.search, names)))
+
+
+def _names(node: ast.AST) -> Iterable[str]:
+    """What a node calls something by, other than in strings."""
+    if isinstance(node, ast.alias):
+        return re.findall(r"\w+", node.name)
+    return (last_name(node),) if isinstance(node, ast.Name | ast.Attribute) else ()
 
 
 def _modules(node: ast.AST) -> Sequence[Module]:
@@ -116,19 +141,23 @@ class Reach:
     def same(self, files: Sequence[str], entries: Iterable[str] = ()) -> bool:
         """Whether some files, all that they import, all data and the modules of entries are alike.
 
-        False if an import cannot be followed.
+        False if an import cannot be followed. Data do not matter to files that only compute.
         """
         one, other = (modules.reached(files, self._unknown) for modules in self._modules)
         if one is None or one != other:
             return False
+        reads = any(modules.reads(one) for modules in self._modules)
         for modules in self._modules:
             one |= {file for entry in entries for file in modules.files(entry.replace(".", "/"))}
-        return all(self._alike(name, one) for name in self._both.differ)
+        return all(self._alike(name, one, reads) for name in self._both.differ)
 
-    def _alike(self, name: str, reached: set[str]) -> bool:
-        """Whether it does not matter to some files that another one differs."""
-        if not name.endswith(".py"):
-            return self._both.harmless(name, reached)
+    def _alike(self, name: str, reached: set[str], reads: bool) -> bool:
+        """Whether it does not matter to some files that another one differs.
+
+        `reads`: they may read data.
+        """
+        if not (name.endswith(".py") or name in reached):
+            return not reads or self._both.harmless(name, reached)
         texts = [_code(text) for text in self._both.texts(name).values()]
         return name not in reached or (len(texts) == 2 and texts[0] == texts[1])
 
@@ -179,6 +208,13 @@ class _Modules:
                 left += self._imported(name, module, names)
         packages = {f"{folder}/__init__.py" for file in code for folder in Path(file).parents}
         return code | (packages & self._tree.keys())
+
+    def reads(self, files: Iterable[str]) -> bool:
+        """Whether some files may read data."""
+        read_by = [imports(read(self._tree[name])) for name in files if name in self._tree]
+        packages = {package for one in read_by for package in one.packages}
+        others = {package for package in packages - COMPUTING if not self.files(package)}
+        return bool(others) or any(one.reads for one in read_by)
 
     def files(self, place: str, exactly: bool = False) -> list[str]:
         """The files of a module or package whose place is this one, or ends so.
