@@ -921,7 +921,7 @@ import importlib
 load = getattr(importlib, "import_" + "module")
 F = 0
 try:
-    load("fast town"[5:] + ".fa" + "st")
+    load("xtown"[1:] + ".fa" + "st")
     F = 1
 except ImportError:
     pass
