@@ -480,7 +480,7 @@ def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
         (["HEAD", "--threshold", "0", "--all"], "more than 0 and less than 100 %, not 0 %"),
         (["HEAD", "--threshold", "-1", "--all"], "a percentage such as 2%, not '-1'"),
         (["HEAD", "--threshold", "nan", "--all"], "--threshold takes a percentage"),
-        (["HEAD", "--threshold", "100%", "--all"], "between 0 and 100 %"),
+        (["HEAD", "--threshold", "100%", "--all"], "less than 100 %"),
         (["HEAD", "--budget", "-1", "--all"], "positive number of seconds, not -1"),
         (["HEAD", "--budget", "nan", "--all"], "positive number of seconds, not nan"),
         (["HEAD", "--threads", "0"], "0 threads were asked for"),
@@ -505,7 +505,7 @@ def test_the_threshold_of_a_pattern_lies_between_0_and_100_percent(
     share: float, project: Any
 ) -> None:
     version = Version("x", None, project.folder, entries_of(project.folder))
-    with pytest.raises(MlpperfError, match=f"not at {100 * share:g} %"):
+    with pytest.raises(MlpperfError, match=f"not {100 * share:g} %"):
         next(compare(Pair(version, version), Selection(thresholds={"*": share})))
 
 
