@@ -82,6 +82,8 @@ class Simulated:
     def run(
         self, kind: str, sides: Sequence[str], suite: str, **task: Any
     ) -> tuple[list[Any], WorkerError | None]:
+        if kind == "memory":
+            return [], None
         if len(sides) > 1:
             self._refuse("run")
         took = dict.fromkeys(sides, CallTime(self.call, self.call, 0.0))
