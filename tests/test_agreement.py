@@ -209,6 +209,29 @@ def test_the_comparison_knows_no_absolute_scale(scale: float) -> None:
         compare((bad,), (expected,), REASSOCIATED, 4)
 
 
+def test_complex_results_differ_by_the_complex_difference() -> None:
+    spectrum = np.array([1 + 2j, 3 - 4j])
+    assert compare((spectrum.copy(),), (spectrum,), IDENTICAL, 1).error == 0
+    for agreement in Agreement:
+        for wrong in (spectrum.conj(), spectrum + np.array([0, 1e-9j])):
+            with pytest.raises(WrongResultError, match="output 0 is off by"):
+                compare((wrong,), (spectrum,), agreement, 1)
+    rounded = compare((spectrum + np.array([0, 2.0**-51 * 1j]),), (spectrum,), REASSOCIATED, 4)
+    assert (rounded.error, 0 < rounded.used < 1) == (2.0**-51 / 5, True)
+    with pytest.raises(WrongResultError, match="holds NaN or infinity"):
+        compare((both := np.array([complex(1, np.inf)]),), (both,), IDENTICAL, 1)
+
+
+def test_an_error_that_is_too_small_for_a_number_is_an_error() -> None:
+    far_apart = np.array([1e217, 1e-170])
+    with pytest.raises(WrongResultError, match=r"output 0 is off by .* tolerance 0 "):
+        compare((far_apart * [1, 2],), (far_apart,), IDENTICAL, 1)
+    assert compare((far_apart * [1, 2],), (far_apart,), REASSOCIATED, 1).error > 0
+    tiny = np.array([1, 2], np.longdouble) * np.finfo(np.longdouble).tiny
+    with pytest.raises(WrongResultError, match=r"output 0 is off by 0\.5"):
+        compare((tiny[::-1] / [1, 1],), (tiny,), REASSOCIATED, 1)
+
+
 def test_numpy_scalars_count_as_arrays_and_python_numbers_do_not() -> None:
     assert compare((np.float32(2),), (np.asarray(np.float32(2)),), IDENTICAL, 1).error == 0
     with pytest.raises(WrongResultError, match="output 1 is a int instead of an array"):

@@ -63,10 +63,12 @@ def tolerance(expected: NDArray[Any], agreement: Agreement, depth: int) -> float
     none of N elements exceeds λ·u·√depth, λ = √(2·ln(2N/p)) (Higham and Mary, SIAM J. Sci. Comput.
     41(5), 2019). Twice that, because reference and variant both round. Where every element of an
     array is a small difference of large terms, a right result can be refused: the safe side.
+    A product of complex numbers takes four real ones.
     """
     dtype = agreement.dtype(expected)
-    if agreement is Agreement.IDENTICAL or not np.issubdtype(dtype, np.floating):
+    if agreement is Agreement.IDENTICAL or not np.issubdtype(dtype, np.inexact):
         return 0.0
+    depth *= 4 if np.issubdtype(dtype, np.complexfloating) else 1
     unit_roundoff = float(np.finfo(dtype).eps) / 2
     confidence = math.sqrt(2 * math.log(2 * max(expected.size, 1) / FALSE_ALARM))
     return 2 * confidence * unit_roundoff * math.sqrt(depth)
@@ -98,7 +100,7 @@ def compare(got: Any, expected: Arrays, agreement: Agreement, depth: int) -> Pro
                 raise WrongResultError(f"output {i} differs, and whole numbers must not")
             continue
         # Equal infinities prove nothing, and a difference that involves one is not finite.
-        error = 0.0 if exact else _largest(g - e) / (_largest(e) or 1.0)
+        error = 0.0 if exact else _error(g - e, e)
         if not np.isfinite(_largest(g) if exact else error):
             raise WrongResultError(f"output {i} holds NaN or infinity")
         proof = Proof(error, tolerance(e, agreement, depth))
@@ -111,9 +113,16 @@ def compare(got: Any, expected: Arrays, agreement: Agreement, depth: int) -> Pro
     return worst
 
 
-def _largest(array: NDArray[Any] | np.generic) -> float:
-    """max|array|, without the copy that `abs` would make; NaN if there is one."""
-    return float(np.maximum(array.max(initial=0), -array.min(initial=0)))
+def _error(difference: NDArray[Any] | np.generic, expected: NDArray[Any]) -> float:
+    """A difference as a share of max|expected|; more than 0, also where the share underflows."""
+    return max(float(_largest(difference) / (_largest(expected) or 1)), math.ulp(0.0))
+
+
+def _largest(array: NDArray[Any] | np.generic) -> np.longdouble:
+    """max|array|, without the copy that `abs` would make of real numbers; NaN if there is one."""
+    if np.iscomplexobj(array):
+        return np.longdouble(np.abs(array).max(initial=0))
+    return np.longdouble(np.maximum(array.max(initial=0), -array.min(initial=0)))
 
 
 def arrays_in(args: Any) -> Iterator[NDArray[Any]]:
