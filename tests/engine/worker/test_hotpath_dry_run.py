@@ -80,3 +80,12 @@ def test_calls_that_differ_plainly_are_timed_again(monkeypatch: pytest.MonkeyPat
     assert seconds({"head": lasting(9, 2), "base": lasting(2, 3)}) == {"head": 2, "base": 2}
     assert seconds({"head": lasting(3), "base": lasting(2)}) == {"head": 3, "base": 2}
     assert seconds({"head": lasting(3)}) == {"head": 3}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(0.5, np.float64(0.5)), (1, True), (0.0, -0.0), ((1,), [1])]
+)
+def test_versions_share_only_arguments_of_equal_types(one: Any, other: Any) -> None:
+    form = hotpath_dry_run._form
+    assert form((one,)) == form((one,))
+    assert form((one,)) != form((other,))

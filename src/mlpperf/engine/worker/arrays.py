@@ -9,11 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from ...agreement import fingerprint
 from ...errors import MlpperfError
 from ...hotpath import Args
+
+REFUSED = "is no array, number or text that can be read again as it is: make it in `prepare`"
 
 
 def write(inputs: Args, folder: Path, name: str) -> None:
@@ -23,16 +26,15 @@ def write(inputs: Args, folder: Path, name: str) -> None:
     """
 
     def written(value: Any) -> Any:
-        if isinstance(value, tuple | list):
-            return [written(item) for item in value]
-        if not isinstance(value, np.ndarray):
-            return value.item() if isinstance(value, np.generic) else value
-        order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
-        shape = "x".join(map(str, value.shape))
-        file = f"{fingerprint(value)[0]:016x}-{value.dtype}-{shape}-{order}.npy"
-        if not (folder / file).exists():
-            np.save(folder / file, value)
-        return {"array": file}
+        if type(value) in (tuple, list):
+            return {type(value).__name__: [written(item) for item in value]}
+        if isinstance(value, np.generic):
+            return {"scalar": _saved(np.asarray(value), folder)}
+        if type(value) in (np.ndarray, np.memmap):
+            return {"array": _saved(np.asarray(value), folder)}
+        if type(value) in (bool, int, float, str, type(None)):
+            return value
+        raise TypeError(f"{type(value).__name__} {REFUSED}")
 
     try:
         _listed(folder, name).write_text(json.dumps(written(inputs)), encoding="utf-8")
@@ -54,13 +56,18 @@ def read(folder: Path, name: str) -> Args:
     """
 
     def loaded(value: Any) -> Any:
-        if isinstance(value, list):
-            return tuple(map(loaded, value))
-        return _array(folder / value["array"]) if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        ((kind, given),) = value.items()
+        if kind in ("tuple", "list"):
+            return (tuple if kind == "tuple" else list)(map(loaded, given))
+        file, *view = given
+        array = _array(folder / file, *(tuple(x) if isinstance(x, list) else x for x in view))
+        return array[()] if kind == "scalar" else array
 
     try:
-        inputs = json.loads(_listed(folder, name).read_text(encoding="utf-8"))
-        return tuple(map(loaded, inputs))
+        inputs: Args = loaded(json.loads(_listed(folder, name).read_text(encoding="utf-8")))
+        return inputs
     except OSError as reason:
         raise MlpperfError(f"The inputs of {name} cannot be read: {reason}.") from reason
 
@@ -70,8 +77,36 @@ def _listed(folder: Path, name: str) -> Path:
     return folder / f"{quote(name, safe='')}.json"
 
 
+def _saved(array: NDArray[Any], folder: Path) -> list[Any]:
+    """The file with an array; if it leaves gaps in its memory, the file with all of that memory.
+
+    Then data type, shape, strides and the place of the first element follow.
+    """
+    kept, order, view = array, "C" if array.flags.c_contiguous else "F", list[Any]()
+    if not array.flags.forc:
+        reaches = [stride * (n - 1) for stride, n in zip(array.strides, array.shape)]
+        start = -sum(reach for reach in reaches if reach < 0)
+        view = [array.dtype.str, array.shape, array.strides, start]
+        lowest = array[tuple(slice(None, None, -1 if s < 0 else 1) for s in array.strides)]
+        element = as_strided(lowest, (1,), (array.itemsize,)).view(np.uint8)
+        kept = as_strided(element, (sum(map(abs, reaches)) + array.itemsize,), (1,))
+    if array.dtype.hasobject or (view and np.dtype(view[0]) != array.dtype):
+        raise TypeError(f"an array of {array.dtype} {REFUSED}")
+    shape = "x".join(map(str, kept.shape))
+    file = f"{fingerprint(kept)[0]:016x}-{kept.dtype}-{shape}-{order}.npy"
+    if not (folder / file).exists():
+        np.save(folder / file, kept)
+    return [file, *view]
+
+
 @cache
-def _array(file: Path) -> NDArray[Any]:
+def _array(
+    file: Path,
+    dtype: str = "",
+    shape: tuple[int, ...] = (),
+    strides: tuple[int, ...] = (),
+    start: int = 0,
+) -> NDArray[Any]:
     """The file itself as an array: processes share it, and nothing is read that is not used."""
     array: NDArray[Any] = np.load(file, mmap_mode="r").view(np.ndarray)
-    return array
+    return np.ndarray(shape, dtype, array.data, start, strides) if dtype else array

@@ -190,5 +190,7 @@ def _form(args: Any) -> Any:
     if isinstance(args, tuple | list):
         return [type(args).__name__, *map(_form, args)]
     if isinstance(args, np.ndarray):
-        return [str(args.dtype), args.shape, args.strides]
-    return args if isinstance(args, int | float | str | None) else object()
+        return [type(args).__name__, str(args.dtype), args.shape, args.strides]
+    if isinstance(args, int | float | str | None):
+        return [type(args).__name__, repr(args)]
+    return object()
