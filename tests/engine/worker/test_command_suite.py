@@ -1,14 +1,16 @@
 """Commands as a suite of a worker."""
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from mlpperf.engine.worker.command_suite import PATH, CommandCopy, compared
+from mlpperf.engine.worker.command_suite import PATH, CommandCopy, compared, dry_run
 from mlpperf.engine.worker.origins import Origins
 from mlpperf.engine.worker.process_call import Ended
-from mlpperf.engine.worker.protocol import Side
+from mlpperf.engine.worker.protocol import Side, Task
 from mlpperf.engine.worker.suite import FailedError, NotTimedError
 
 
@@ -48,3 +50,60 @@ def test_output_that_varies_in_both_versions_is_a_note_and_equal_output_is_none(
     assert "so it is not compared" in compared({b"a", b"b"})
     for outputs in ([{b"a"}, {b"a"}], [{b"a"}], [{None}, {None}]):
         assert not compared(*outputs)
+
+
+RUN = (PATH, "", "run")
+
+
+def runs(folder: Path, script: str) -> CommandCopy:
+    """A command that a shell runs in a copy with two files."""
+    (folder / "data").mkdir()
+    (folder / "data/own").write_text("own", encoding="ascii")
+    command = {"command": ["sh", "-c", script], "compare-output": True, "environment": {}}
+    arguments = {"run": {**command, "input": "", "exit-code": 0}}, {"base": [sys.executable]}
+    return CommandCopy(
+        Side(str(folder), [], []), "base", [*map(json.dumps, arguments)], Origins("")
+    )
+
+
+def test_each_run_begins_without_what_the_one_before_left(tmp_path: Path) -> None:
+    left = (
+        "mkdir -p .cache/a data/__pycache__; touch .cache/a/b data/new data/__pycache__/{}; ln -s"
+    )
+    left = left.format("a.nbi data/__pycache__/a.pyc") + " data link"
+    copy = runs(tmp_path, f"find . | sort; {left}")
+    first, (_, second), third = copy.call(RUN), copy.peak(RUN), copy.call(RUN)
+    assert first.output.split() == [b".", b"./data", b"./data/own"]
+    compiled = {b"./data/__pycache__", b"./data/__pycache__/a.pyc"}
+    assert (
+        set(second.output.split())
+        == set(third.output.split())
+        == {*first.output.split(), *compiled}
+    )
+    assert (tmp_path / "data/own").read_text(encoding="ascii") == "own"
+
+
+def test_what_a_failed_run_leaves_is_removed(tmp_path: Path) -> None:
+    copy = runs(tmp_path, "touch new; exit 1")
+    with pytest.raises(FailedError):
+        copy.call(RUN)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("how", ["echo more >> data/own", "rm data/own", "mv data old"])
+def test_a_command_that_changes_files_of_its_version_is_not_timed(how: str, tmp_path: Path) -> None:
+    with pytest.raises(NotTimedError, match=r"it changes data.* of its version.*copy"):
+        runs(tmp_path, how).call(RUN)
+
+
+def test_a_command_that_cannot_be_timed_at_the_base_only_is_not_new(tmp_path: Path) -> None:
+    def check(series: object) -> None:
+        raise NotTimedError("why")
+
+    ended = Ended(1.0, 1.0, 0, b"", b"")
+    well = {"peak": lambda _: (1, ended), "call": lambda _: ended, "output": lambda *_: b""}
+    base, head = (SimpleNamespace(check=one, **well) for one in (check, lambda _: None))
+    task = Task("dry_run", "commands", series=[RUN])
+    versions = SimpleNamespace(all=lambda: {"base": base, "head": head}, task=task)
+    (answer,) = dry_run(versions)
+    assert (answer.took, answer.untimed) == ({}, {"base": "why", "head": "why"})

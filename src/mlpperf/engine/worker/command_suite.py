@@ -6,6 +6,7 @@ turns, and what is timed is the time from the start of a process to its end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -53,6 +54,7 @@ class CommandCopy(Copy):
         ]
         self._folders = [*side.folders, *packages, *theirs]
         self._path = scripts_first(side.whole, self._python)
+        self._left: dict[Names, list[Path]] = {}
 
     def begin(self, series: Names, following: Names | None) -> Runner:
         """What runs the command once."""
@@ -63,12 +65,38 @@ class CommandCopy(Copy):
 
         `SeriesError` is raised if it does not end as it should.
         """
-        return self._ended_well(series, called(*self._how(series, report)))
+        with self._leaving_nothing(series):
+            ended = called(*self._how(series, report))
+        return self._ended_well(series, ended)
 
     def peak(self, series: Names) -> tuple[int, Ended]:
         """The peak memory of a command in bytes, and how it ended; raises as `call` does."""
-        peak, ended = peak_of(*self._how(series))
+        with self._leaving_nothing(series):
+            peak, ended = peak_of(*self._how(series))
         return peak, self._ended_well(series, ended)
+
+    @contextlib.contextmanager
+    def _leaving_nothing(self, series: Names) -> Iterator[None]:
+        """Remove what a run leaves in the folder of its version, where the next would find it.
+
+        The first run shows what that is. `NotTimedError` is raised if it changes what was there.
+        """
+        before = {} if series in self._left else _sizes(self._side.whole)
+        after = dict[Path, int]()
+        try:
+            yield
+        finally:
+            if series not in self._left:
+                after = _sizes(self._side.whole)
+                self._left[series] = [place for place in after if place not in before]
+            for place in self._left[series]:
+                _remove(place)
+        for place, size in before.items():
+            if after.get(place) != size:
+                raise NotTimedError(
+                    f"it changes {place.relative_to(self._side.whole)} of its version, so its next "
+                    "run would not do the same: let it work on a copy, as `sh -c` can make one"
+                )
 
     def _how(self, series: Names, report: str = "") -> tuple[list[str], dict[str, str], str, bytes]:
         """What is run, with which variables, in which folder, with which input."""
@@ -142,6 +170,23 @@ class CommandCopy(Copy):
         return {**kept, **given, **leading, **observed}
 
 
+def _sizes(folder: str) -> dict[Path, int]:
+    """The size of whatever is in a folder, but for compiled Python files."""
+    places = (p for p in Path(folder).rglob("*") if p.suffix != ".pyc" and p.name != "__pycache__")
+    return {place: 0 if place.is_dir() else place.lstat().st_size for place in places}
+
+
+def _remove(place: Path) -> None:
+    """Remove a file, a link or a folder, if it is there; raises `NotTimedError` if that fails."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            place.unlink()
+    if os.path.lexists(place):
+        raise NotTimedError(f"it leaves {place.name}, which cannot be removed before its next run")
+
+
 class _CommandRunner(Runner):
     """Runs a command; its own time counts, not what is checked before and after."""
 
@@ -163,6 +208,9 @@ def dry_run(versions: Any) -> Iterator[DryRun]:
         answer, outputs = DryRun(names), dict[str, set[Any]]()
         for side, copy in copies.items():
             _run_through(copy, names, side, answer, outputs, task)
+        if "base" in answer.untimed and "head" in answer.took:  # which is no new command for it
+            answer.untimed["head"] = answer.untimed["base"]
+            answer.took.clear()
         if len(answer.took) == len(copies):
             try:
                 if len(copies) == 2 and outputs["base"] != outputs["head"]:
