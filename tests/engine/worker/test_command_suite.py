@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -107,3 +108,21 @@ def test_a_command_that_cannot_be_timed_at_the_base_only_is_not_new(tmp_path: Pa
     versions = SimpleNamespace(all=lambda: {"base": base, "head": head}, task=task)
     (answer,) = dry_run(versions)
     assert (answer.took, answer.untimed) == ({}, {"base": "why", "head": "why"})
+
+
+def test_a_command_finds_nothing_in_the_temporary_folder_of_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    keep = 'cat "$TMPDIR/kept" 2>&1 || echo $0 > "$TMPDIR/kept"; echo "$TMPDIR"'
+    show = {"command": ["sh", "-c", keep], "exit-code": 0, "input": "", "environment": {}}
+    arguments = [json.dumps({"show": {**show, "compare-output": True}})]
+    arguments.append(json.dumps({name: [sys.executable] for name in ("base", "head")}))
+    side = Side(str(tmp_path), [], [], str(tmp_path / "whole"))
+    copies = [CommandCopy(side, name, arguments, Origins("")) for name in ("base", "head")]
+    ended = [copy.call((PATH, "", "show")) for copy in copies]
+    assert all(b"No such file" in one.output for one in ended)
+    one, other = (
+        copy.output((PATH, "", "show"), of) for copy, of in zip(copies, ended, strict=True)
+    )
+    assert one == other

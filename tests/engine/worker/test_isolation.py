@@ -5,6 +5,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from mlpperf.engine.worker import isolation
 from mlpperf.engine.worker.isolation import World, leave, lives_in
 from mlpperf.engine.worker.origins import scripts_of
 
+SIDES = ("base", "head")
 FILES = {
     "src/town/__init__.py": "from town.streets import LENGTH\nimport gate\n",
     "src/town/streets.py": """
@@ -264,3 +266,34 @@ def test_what_else_runs_gets_modules_of_the_standard_library_and_a_project_its_o
     standard, *own = done.stdout.split()
     assert not standard.startswith(str(tmp_path))
     assert own == ["own", "own"]
+
+
+def test_each_version_has_a_temporary_folder_of_its_own_and_so_do_its_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    worlds = [World(built(tmp_path / "of" / side, 1), ["town"], side=side) for side in SIDES]
+
+    def used() -> tuple[str, str]:
+        asks = "import tempfile; print(tempfile.gettempdir())"
+        shown = subprocess.run([sys.executable, "-c", asks], capture_output=True, check=True)
+        with tempfile.NamedTemporaryFile() as file:
+            return str(Path(file.name).parent), shown.stdout.decode().strip()
+
+    places = [world.inside(used)() for world in worlds]
+    assert places == [(str(tmp_path / side),) * 2 for side in SIDES]
+    assert used() == (str(tmp_path),) * 2
+
+
+def test_a_temporary_folder_that_a_version_has_chosen_stays_its_own(tmp_path: Path) -> None:
+    before = tempfile.gettempdir()
+    chosen, other = (World(built(tmp_path / side, 1), ["town"], side=side) for side in SIDES)
+
+    def choose() -> None:
+        tempfile.tempdir = str(tmp_path)
+
+    chosen.inside(choose)()
+    assert other.inside(tempfile.gettempdir)() == str(Path(before, SIDES[1]))
+    assert chosen.inside(tempfile.gettempdir)() == str(tmp_path)
+    assert tempfile.gettempdir() == before

@@ -19,6 +19,7 @@ from typing import Any
 from .calls import CallTime
 from .clocks import time
 from .dry_run import CALLED_AGAIN, noting
+from .isolation import TEMPORARY, temporary_of
 from .lines import begins
 from .origins import CHILD, COPY, HOME, REPORT, Origins, scripts_first
 from .process_call import Ended, called, peak_of
@@ -55,6 +56,7 @@ class CommandCopy(Copy):
         self._folders = [*side.folders, *packages, *theirs]
         self._path = scripts_first(side.whole, self._python)
         self._left: dict[Names, list[Path]] = {}
+        self._temporary = temporary_of(name)
 
     def begin(self, series: Names, following: Names | None) -> Runner:
         """What runs the command once."""
@@ -114,12 +116,13 @@ class CommandCopy(Copy):
         return ended
 
     def output(self, series: Names, ended: Ended) -> bytes | None:
-        """What a call printed, without the folder of the copy; None if that is not compared."""
+        """What a call printed, without the folders of its version; None if that is not compared."""
         if not self._commands[series[2]]["compare-output"]:
             return None
         output = ended.output
-        for folder in (os.path.realpath(self._side.whole), self._side.whole):
-            output = output.replace(folder.encode(), b"")
+        for folder in (self._side.whole, self._temporary):
+            for place in (os.path.realpath(folder), folder):
+                output = output.replace(place.encode(), b"")
         return output
 
     def check(self, series: Names) -> None:
@@ -164,6 +167,7 @@ class CommandCopy(Copy):
     def _environment(self, given: Mapping[str, str], report: str) -> dict[str, str]:
         """The variables of a command, which lead to the files of its version."""
         kept = {name: v for name, v in os.environ.items() if name not in (HOME, COPY, REPORT)}
+        kept |= dict.fromkeys(TEMPORARY, self._temporary)
         observed = {REPORT: report} if report else {}
         folders = [CHILD, *self._folders] if report else self._folders
         leading = {"PATH": self._path, "PYTHONPATH": os.pathsep.join(folders)}

@@ -8,6 +8,8 @@ What lies elsewhere stays common to all: the standard library, installed package
 keep in registers of their own (`registrations`). Modules of the same names that somebody else has
 imported, such as another version that is installed, are out of the way meanwhile.
 
+Each version has a temporary folder of its own, so that none reads what another one has left there.
+
 Extension modules need files of their own in each copy. What pybind11 and nanobind keep for a whole
 process moves with the copy (`registers`). What else two copies share is found by `independence`.
 """
@@ -20,6 +22,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -30,8 +33,9 @@ from .origins import CHILD, COPY, HOME, Origins, attributes_of, is_standard, scr
 from .registers import OUTER, Registers
 
 Returned = TypeVar("Returned")
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 # Variables that lead the processes which a copy starts to its files.
-LEADING = ("PYTHONPATH", HOME, COPY, "PATH")
+LEADING = ("PYTHONPATH", HOME, COPY, "PATH", *TEMPORARY)
 
 
 class World:
@@ -76,6 +80,8 @@ class World:
         self._registers = Registers() if compiled else None
         self._variables: dict[str, str | None] = {}
         self._outer: dict[str, str | None] = {}
+        self._temporary: str | None = None
+        self._outer_temporary = ""
         self._working, self._outside = working and str(working), ""
         self._packages = frozenset(packages)
         self.side, self._turn = side, side.encode().ljust(SIDE)[:SIDE]
@@ -121,8 +127,12 @@ class World:
             theirs = [place for place in given if place and not self._origins.is_home(place)]
             path = os.pathsep.join([CHILD, *self._path, *theirs])
             search = scripts_first(self.root, sys.executable)
-            self._variables = dict(zip(LEADING, (path, self._origins.home, self.root, search)))
+            self._temporary = temporary_of(self.side)
+            leading = (path, self._origins.home, self.root, search)
+            self._variables = dict(zip(LEADING, (*leading, *[self._temporary] * len(TEMPORARY))))
         _put(self._variables)
+        self._outer_temporary = tempfile.gettempdir()
+        tempfile.tempdir = self._temporary
 
     def _leave(self) -> None:
         if len(sys.modules) != self._seen_within:
@@ -146,6 +156,7 @@ class World:
         self._origins.copy = ""
         self._variables = {name: os.environ.get(name) for name in LEADING}
         _put(self._outer)
+        self._temporary, tempfile.tempdir = tempfile.tempdir, self._outer_temporary
         self._seen_outside = len(sys.modules)
         World.current = None
 
@@ -211,6 +222,18 @@ class World:
 
         called.lives_in = self, function  # type: ignore[attr-defined]
         return called
+
+
+def temporary_of(side: str) -> str:
+    """The folder for temporary files of a version, in that of this process."""
+    folder = os.path.join(common_temporary(), side)
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+def common_temporary() -> str:
+    """The folder for temporary files of this process, whoever's turn it is."""
+    return World.current._outer_temporary if World.current else tempfile.gettempdir()
 
 
 def _put(variables: Mapping[str, str | None]) -> None:

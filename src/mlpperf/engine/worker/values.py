@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
-from .isolation import World
+from .isolation import World, common_temporary
 from .registrations import PLAIN, is_a
 
 # Of modules and classes: what differs in others of these is followed in the source.
@@ -147,7 +146,7 @@ class Comparison:
         if is_a(one, str):
             one = one.replace(self._worlds[0].root, "")
             other = other.replace(self._worlds[1].root, "")
-            temporary = tempfile.gettempdir()
+            temporary = common_temporary()
             return bool(one == other or (temporary in one and temporary in other))
         if is_a(one, int, float) and one != other:
             is_nan = one != one and other != other
