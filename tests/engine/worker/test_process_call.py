@@ -45,18 +45,24 @@ def test_more_output_than_is_kept_is_refused(
     assert children() == []
 
 
+@pytest.mark.parametrize("session", ["", "setsid "])
 @pytest.mark.parametrize("output", ["", ">/dev/null 2>&1"])
 def test_what_it_leaves_behind_is_ended_and_reported(
-    output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    output: str, session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_call, "LINGERING", 0.3)
     left = f"sleep 300.{os.getpid()}"  # of no other test on this machine
     with pytest.raises(NotTimedError, match="leaves processes behind"):
-        shell(f"{left} {output} &", tmp_path)
+        shell(f"{session}{left} {output} &", tmp_path)
     end = time.monotonic() + 60
     while left in running() and time.monotonic() < end:
         time.sleep(0.05)
     assert left not in running()
+
+
+def test_a_detached_process_that_ends_soon_after_is_no_reason(tmp_path: Path) -> None:
+    assert shell("setsid sleep 0.2 >/dev/null 2>&1 &", tmp_path).code == 0
+    assert children() == []
 
 
 def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .clocks import time
@@ -18,6 +20,7 @@ from .suite import FailedError, NotTimedError
 
 OUTPUT_MOST = 16 << 20  # bytes of output that are kept and compared
 ERRORS_KEPT = 1 << 12  # bytes of standard error
+PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
 LINGERING = 3.0  # seconds for what a process has started to end after it
 # A process begins with the peak memory of the one that starts it, and a worker is large. So a small
 # one starts what is measured, and writes its peak to a file.
@@ -63,6 +66,7 @@ def called(
     """
     with contextlib.ExitStack() as stack:
         note = stack.enter_context(_noted_ends())
+        orphans = stack.enter_context(_Orphans())
         read: int | tempfile._TemporaryFileWrapper[bytes] = subprocess.DEVNULL
         if given:
             read = stack.enter_context(tempfile.NamedTemporaryFile())
@@ -81,7 +85,7 @@ def called(
             )
         except OSError as reason:
             raise FailedError(f"{words[0]} cannot be run: {reason.strerror}") from reason
-        stack.callback(_end, process)
+        stack.callback(_end, process, orphans)
         streams = _Streams(process)
         while process.returncode is None:
             if note in streams.read([note]):
@@ -92,7 +96,7 @@ def called(
                     cpu_seconds = used.ru_utime + used.ru_stime
                     process.returncode = os.waitstatus_to_exitcode(status)
         streams.read_rest()
-        if streams.open or _lingers(process.pid):
+        if streams.open or _lingers(process.pid, orphans):
             raise NotTimedError("it leaves processes behind that run on after its end")
         return Ended(
             seconds,
@@ -165,24 +169,62 @@ def _noted_ends() -> Iterator[int]:
         os.close(written)
 
 
-def _lingers(group: int) -> bool:
-    """Whether a process of the group runs on for `LINGERING` seconds."""
+class _Orphans:
+    """What processes leave behind that end meanwhile; on Linux this one becomes its parent.
+
+    Also of what has a session of its own, as a daemon does.
+    """
+
+    def __enter__(self) -> _Orphans:
+        self._before = _children()
+        _adopt(True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _adopt(False)
+
+    def left(self) -> set[int]:
+        """Those that run on; what has ended is reaped."""
+        return {one for one in _children() - self._before if os.waitpid(one, os.WNOHANG)[0] == 0}
+
+
+def _adopt(whether: bool) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(whether), 0, 0, 0)
+
+
+def _children() -> set[int]:
+    """The children of this process, where the system lists them."""
+    listed = Path("/proc/self/task").glob("*/children")
+    return {int(number) for file in listed for number in file.read_text("ascii").split()}
+
+
+def _lingers(group: int, orphans: _Orphans) -> bool:
+    """Whether an orphan, or a process of the group, runs on for `LINGERING` seconds."""
     end = time.monotonic() + LINGERING
     while time.monotonic() < end:
-        try:
-            os.killpg(group, 0)
-        except OSError:
-            return False
+        if not orphans.left():
+            try:
+                os.killpg(group, 0)
+            except OSError:
+                return False
         time.sleep(0.01)
     return True
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], orphans: _Orphans) -> None:
     """End a process, and what it has started."""
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     if process.returncode is None:
         process.wait()
+    end = time.monotonic() + LINGERING
+    # The children of those that are killed are added.
+    while (left := orphans.left()) and time.monotonic() < end:
+        for one in left:
+            with contextlib.suppress(OSError):  # it is another user's
+                os.kill(one, signal.SIGKILL)
+        time.sleep(0.01)
     for stream in (process.stdout, process.stderr):
         if stream is not None:
             stream.close()
