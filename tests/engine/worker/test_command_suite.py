@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -126,3 +127,51 @@ def test_a_command_finds_nothing_in_the_temporary_folder_of_another_version(
         copy.output((PATH, "", "show"), of) for copy, of in zip(copies, ended, strict=True)
     )
     assert one == other
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Callable[[str, str], None]:
+    """Checks a Python command that has such code, of a project with that package."""
+
+    def checked(code: str, package: str) -> None:
+        (tmp_path / "run.py").write_text(f"import os, subprocess, sys\n{code}\n", "utf-8")
+        run = {"command": ["python", "run.py"], "exit-code": 0, "input": "", "environment": {}}
+        arguments = [json.dumps({"run": run}), json.dumps({"base": [sys.executable]})]
+        side = Side(str(tmp_path), [package], [])
+        CommandCopy(side, "base", arguments, Origins("")).check((PATH, "", "run"))
+
+    return checked
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "subprocess.run([sys.executable, '-I', '-c', '0'])",
+        "subprocess.run([sys.executable, '-X', 'dev', '-sE', '-c', '0'])",
+        "subprocess.run([sys.executable, '-c', '0'], env={})",
+        "os.system(sys.executable + ' -Ic 0')",
+        "subprocess.run(['env', sys.executable, '-S', '-c', '0'])",
+        "os.execv(sys.executable, ['python', '-I', '-c', '0'])",
+    ],
+)
+def test_a_command_that_starts_python_apart_is_unknown_if_that_finds_the_project(
+    code: str, check: Callable[[str, str], None]
+) -> None:
+    with pytest.raises(NotTimedError, match="uninstall the project"):
+        check(f"if os.fork():\n    os.wait()\nelse:\n    {code}", "packaging")
+    check(f"if os.fork():\n    os.wait()\nelse:\n    {code}", "nowhere_at_all")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "subprocess.run([sys.executable, '-c', '0', '-I'])",
+        "subprocess.run([sys.executable, '-sm', 'json.tool', '-E'], stdin=-3)",
+        "subprocess.run([sys.executable, '-W', 'ignore', '-Bc', '0'])",
+        "subprocess.run(['true', '-E'], env={})",
+    ],
+)
+def test_a_command_that_starts_other_processes_is_known(
+    code: str, check: Callable[[str, str], None]
+) -> None:
+    check(code, "packaging")

@@ -15,7 +15,7 @@ import tempfile
 from typing import Any
 
 from .clocks import time
-from .origins import COPY, REPORT
+from .origins import COPY, REPORT, UNKNOWN
 
 PATIENCE = 2.0  # seconds in which a process that was started has to report it
 PYTHON = re.compile(r"(python|pypy)[\d.]*t?(\.exe)?$")
@@ -77,10 +77,7 @@ class Children:
             time.sleep(0.01)
         if not (self._unknown or self._expected):
             return ""
-        return (
-            "it starts Python with -I, -E or -S, or without PYTHONPATH, so it is not known which "
-            "version's files that runs"
-        )
+        return UNKNOWN
 
 
 def _is_python(program: str) -> bool:

@@ -21,7 +21,7 @@ from .clocks import time
 from .dry_run import CALLED_AGAIN, noting
 from .isolation import TEMPORARY, temporary_of
 from .lines import begins
-from .origins import CHILD, COPY, HOME, REPORT, Origins, scripts_first
+from .origins import CHILD, COPY, HOME, REPORT, UNKNOWN, Origins, scripts_first
 from .process_call import Ended, called, peak_of
 from .protocol import DryRun, MemoryCounts, Names, Side, Task
 from .runner import Clock, Runner
@@ -144,11 +144,20 @@ class CommandCopy(Copy):
             package = module.partition(".")[0]
             if self._origins.is_home(place) or package in self._side.packages:
                 raise MixedError(self._name, f"{module} from {place}")
+        if any(one[0] == "apart" for one in listed) and self._is_installed():
+            raise NotTimedError(f"{UNKNOWN}; uninstall the project from the environment")
         if not own:
             raise NotTimedError(
                 "it runs no file of the project, or starts Python with -I, -E or -S, so it is not "
                 "known which version it runs"
             )
+
+    def _is_installed(self) -> bool:
+        """Whether Python finds a package of the project without being led to a version."""
+        finds = "import sys; from importlib.util import find_spec as f; "
+        finds += "sys.exit(any(map(f, sys.argv[1:])))"
+        words = [self._python, "-E", "-c", finds, *self._side.packages]
+        return called(words, os.environ, self._temporary).code != 0
 
     def _words(self, words: list[str]) -> list[str]:
         """A command with the place of its program."""

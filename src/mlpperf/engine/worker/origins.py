@@ -23,7 +23,15 @@ HOME, COPY, REPORT = "MLPPERF_HOME", "MLPPERF_COPY", "MLPPERF_REPORT"  # environ
 CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child")
 # Finders of editable installs that build the project in the user's folder when it is imported.
 BUILDING = ("mesonpy", "scikit_build", "_editable_skbc", "maturin_import_hook")
-
+# Starting Python so that it leaves out `PYTHONPATH`, in the text of a command.
+APART = (
+    r"(?:^|[\s/\"'])(?:python|pypy)[\w.-]*[\"']?"
+    r"(?:\s+-[XW]\s+\S+|\s+-(?![cm]\b)\S+)*?\s+-[abd-ln-zA-VYZ]*[IES]"
+)
+UNKNOWN = (
+    "it starts Python with -I, -E or -S, or without PYTHONPATH, so it is not known which version's "
+    "files that runs"
+)
 
 STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
@@ -228,6 +236,24 @@ def _list_modules() -> None:
     report("\n".join(f"module {name} {os.path.abspath(file)}" for name, file in files if file))
 
 
+def _report_apart() -> None:
+    """Report each start of a Python that does not get the variables of this process."""
+    import re
+
+    def audit(event: str, args: tuple[Any, ...]) -> None:
+        if event not in ("subprocess.Popen", "os.posix_spawn", "os.exec", "os.system"):
+            return
+        words = args[1] if args[1:] else args[0]
+        words = [words] if isinstance(words, (str, bytes)) else [*words]
+        text = " ".join(map(os.fsdecode, [args[0], *words[1:]] if args[0] else words))
+        environment = args[-1] if args[2:] else None
+        led = environment is None or {REPORT, "PYTHONPATH"} <= set(map(os.fsdecode, environment))
+        if re.search(APART, text) or not (led or "python" not in text):
+            report(f"apart {text!r}")
+
+    sys.addaudithook(audit)
+
+
 def in_child() -> None:
     """In a process that a benchmark has started: run the files of the version that started it.
 
@@ -239,6 +265,7 @@ def in_child() -> None:
     origins.copy = os.environ.get(COPY, "")
     if not origins.copy:  # it is only observed
         atexit.register(_list_modules)
+        _report_apart()
         return
     report("started")
     origins.install()
