@@ -88,6 +88,27 @@ def test_other_projects_of_the_repository_count_that_this_one_needs(tmp_path: Pa
     assert result == tuple(tmp_path / name for name in expected)
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("setup.cfg", "[options]\ninstall_requires =\n    numpy\n    The_Core >= 1\n"),
+        ("setup.cfg", "[options.extras_require]\nfull = the-core\n"),
+        ("setup.py", "setup(name='app', install_requires=['numpy', \"the.core~=1.0\"])\n"),
+        ("setup.py", "NEEDED = '''\nthe-core\n'''.split()\nsetup(install_requires=NEEDED)\n"),
+        ("requirements.txt", "numpy\nthe-core  # of this repository\n"),
+    ],
+)
+@pytest.mark.parametrize("library", ["the-core", "other"])
+def test_what_setup_files_require_of_the_repository_counts(
+    file: str, text: str, library: str, tmp_path: Path
+) -> None:
+    core = f"[metadata]\nname = {library}\n"
+    written(tmp_path, "app/src/app/a.py", "core/core/a.py", **{"core/setup.cfg": core})
+    written(tmp_path, "app/setup.py", **{f"app/{file}": text})
+    expected = [tmp_path / "app/src", tmp_path / "core"][: 1 + (library == "the-core")]
+    assert import_folders(tmp_path / "app", tmp_path) == tuple(expected)
+
+
 def test_of_a_workspace_all_members_count(tmp_path: Path) -> None:
     written(
         tmp_path,

@@ -11,6 +11,7 @@ import pytest
 from mlpperf.engine.versions.layout import BUILT, PACKAGES, UNPACKED, import_folders
 from mlpperf.engine.versions.metadata import (
     complete,
+    computed_entry_points,
     entry_points,
     scripts_folder,
     write_scripts,
@@ -155,6 +156,18 @@ scripts = {town = "town:main"}
 [tool.poetry.plugins."town.plugs"]
 a = "town.plugs:a"
 """,
+    "setup.py": """
+POINTS = {"console_scripts": ["town = town:main"], "town.plugs": "a = town.plugs:a"}
+setup(name="town", entry_points=POINTS)
+""",
+    "a text": """
+setuptools.setup(name="town", entry_points='''
+[console_scripts]
+town = town:main
+[town.plugs]
+a = town.plugs:a
+''')
+""",
     "setup.cfg": """
 [metadata]
 name = town
@@ -172,12 +185,29 @@ def test_code_that_asks_for_entry_points_finds_those_of_its_copy(
     kind: str, project: Any, tmp_path: Path
 ) -> None:
     root = written(tmp_path / "copy", "town/__init__.py")
-    name = kind if "." in kind else "pyproject.toml"
+    name = {"poetry": "pyproject.toml", "a text": "setup.py"}.get(kind, kind)
     (root / name).write_text(POINTS[kind], encoding="utf-8")
     complete(root, None, project.folder)
     (one,) = importlib.metadata.distributions(name="town", path=[str(import_folders(root)[0])])
     points = {(point.group, point.name, point.value) for point in one.entry_points}
     assert points == {("console_scripts", "town", "town:main"), ("town.plugs", "a", "town.plugs:a")}
+
+
+@pytest.mark.parametrize(
+    ("points", "code", "known"),
+    [
+        ("{'plugs': made()}", "importlib.metadata.entry_points()", False),
+        ("made()", "pkg_resources.iter_entry_points('plugs')", False),
+        ("{'plugs': made()}", "print()", True),
+        ("{'plugs': ['a = town.plugs:a']}", "importlib.metadata.entry_points()", True),
+    ],
+)
+def test_entry_points_that_a_set_up_computes_are_unknown_if_code_asks_for_them(
+    points: str, code: str, known: bool, whole: Path
+) -> None:
+    (whole / "setup.py").write_text(f"setup(name='town', entry_points={points})\n", "utf-8")
+    (whole / "town.py").write_text(f"{code}\n", "utf-8")
+    assert list(computed_entry_points(whole, whole)) == ["setup.py"] * (not known)
 
 
 def test_what_was_written_about_a_version_is_no_difference(project: Any, tmp_path: Path) -> None:

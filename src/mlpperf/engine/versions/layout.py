@@ -137,7 +137,23 @@ def _needs(project: Path, other: Path) -> bool:
     for group in table_at(poetry, "group").values():
         names |= {canonicalize_name(name) for name in table_at(group, "dependencies")}
     names |= {canonicalize_name(name) for name in table_at(content, "tool", "uv", "sources")}
+    names |= set(map(package_of, _listed_for_setup(project)))
     return canonicalize_name(project_named(other)) in names
+
+
+def _listed_for_setup(project: Path) -> Iterator[str]:
+    """The requirements in setup.cfg; every text in setup.py, and every line of files for pip."""
+    parser = ini(project / "setup.cfg")
+    for name in ("install_requires", "setup_requires", "tests_require"):
+        yield from parser.get("options", name, fallback="").splitlines()
+    if parser.has_section("options.extras_require"):
+        for name in parser.options("options.extras_require"):
+            yield from parser.get("options.extras_require", name).splitlines()
+    text = re.sub(r"\bname\s*=\s*([\"'])[^\"']*\1", "", text_of(project / "setup.py"))
+    for quoted in re.findall(r"\"([^\"]+)\"|'([^']+)'", text):
+        yield from "".join(quoted).splitlines()
+    for file in project.glob("*requirements*.txt"):
+        yield from text_of(file).splitlines()
 
 
 def package_of(requirement: str) -> str:

@@ -8,6 +8,8 @@ that is installed. Scripts import from the folders in `PYTHONPATH`.
 
 from __future__ import annotations
 
+import ast
+import configparser
 import re
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -20,14 +22,20 @@ from packaging.version import InvalidVersion, Version
 from ...errors import MlpperfError
 from ..git import query
 from ..inside import inside
-from ..suites.pyproject import ini, readable, table_at
-from .layout import INSTALLER, import_folders, project_named
+from ..suites.pyproject import ini, ini_of, readable, table_at
+from .layout import BUILT, INSTALLER, import_folders, project_named
+from .sources import UNREADABLE, parsed
+from .syntax import last_name
+from .trees import read, words_of
 
 VERSION_FILE = """# The version, where the build would write it.
 __version__ = version = {version!r}
 __version_tuple__ = version_tuple = {parts!r}
 __commit_id__ = commit_id = None
 """
+SETUP = "setup.py"
+# Words of code that asks for entry points.
+ASKING = {"entry_points", "iter_entry_points", "pkg_resources", "stevedore"}
 OF_SETUP = "options.entry_points"  # a section of setup.cfg
 SCRIPT = """#!/bin/sh
 '''exec' '{python}' "$0" "$@"
@@ -139,6 +147,57 @@ def entry_points(root: Path, whole: Path) -> dict[str, str]:
     }
 
 
+def computed_entry_points(root: Path, whole: Path) -> dict[str, str]:
+    """The set-up of a project whose entry points cannot be read in it, though code asks for them.
+
+    Why that makes a result unknown, by its path below `whole`.
+    """
+    folders = import_folders(root, whole)
+    if root / BUILT in folders or _of_setup(root) is not None:
+        return {}
+    files = (file for folder in folders for file in folder.rglob("*.py"))
+    if not any(ASKING & words_of(read(file)) for file in files if file.name != SETUP):
+        return {}
+    return {
+        (root / SETUP).relative_to(whole).as_posix(): "it computes the entry points that the "
+        "project asks for, so neither version has them; write them as a plain dictionary there, or "
+        "into pyproject.toml"
+    }
+
+
+def _of_setup(root: Path) -> dict[str, dict[str, str]] | None:
+    """The entry points in the set-up of a project; None if they are computed."""
+    source = read(root / SETUP) if (root / SETUP).is_file() else b""
+    if b"entry_points" not in source:
+        return {}
+    try:
+        nodes = list(ast.walk(parsed(source)))
+        known = {n.targets[0].id: n.value for n in nodes if _is_named(n)}  # type: ignore[attr-defined]
+        calls = (n for n in nodes if isinstance(n, ast.Call) and last_name(n.func) == "setup")
+        given = [k.value for n in calls for k in n.keywords if k.arg == "entry_points"]
+        (points,) = (ast.literal_eval(known.get(getattr(v, "id", ""), v)) for v in given)
+        if isinstance(points, str):
+            points = {group: [*ini_of(points).items(group)] for group in ini_of(points).sections()}
+        return {group: dict(map(_point, _lines(points[group]))) for group in points}
+    except (*UNREADABLE, configparser.Error, TypeError, AttributeError):
+        return None
+
+
+def _is_named(node: ast.AST) -> bool:
+    """Whether it gives a value a name."""
+    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+
+
+def _lines(points: Any) -> list[Any]:
+    return points.splitlines() if isinstance(points, str) else list(points)
+
+
+def _point(line: Any) -> tuple[str, str]:
+    """The name and the target of an entry point."""
+    name, target = line if isinstance(line, tuple) else line.split("=", 1)
+    return name.strip(), target.strip()
+
+
 def _declared(root: Path) -> dict[str, dict[str, str]]:
     """The entry points in the project's configuration, by group and name."""
     content = readable(root)
@@ -146,10 +205,13 @@ def _declared(root: Path) -> dict[str, dict[str, str]]:
     for table, plugins in (
         (table_at(content, "project"), "entry-points"),
         (table_at(content, "tool", "poetry"), "plugins"),
+        (table_at(content, "tool", "flit"), "entrypoints"),
     ):
         groups.setdefault("console_scripts", {}).update(table_at(table, "scripts"))
         for group in table_at(table, plugins):
             groups.setdefault(group, {}).update(table_at(table, plugins, group))
+    for group, listed in (_of_setup(root) or {}).items():
+        groups.setdefault(group, {}).update(listed)
     parser = ini(root / "setup.cfg")
     for group in parser.options(OF_SETUP) if parser.has_section(OF_SETUP) else ():
         lines = (line.partition("=") for line in parser.get(OF_SETUP, group).splitlines())

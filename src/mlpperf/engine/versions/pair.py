@@ -13,6 +13,7 @@ from .configuration import other_packages
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
 from .environment import Runtime
 from .layout import PACKAGES, built_from
+from .metadata import computed_entry_points
 from .own import Own
 from .version import Version
 
@@ -59,7 +60,8 @@ class Pair:
     def absent(self) -> dict[str, str]:
         """The files that benchmarks may use and a copy lacks, and why the result is unknown."""
         lacking_content = pointers(self.base.whole, self.head.whole)
-        return {**self._ignored, **lacking_content}
+        computed = computed_entry_points(self.head.root, self.head.whole)
+        return {**self._ignored, **lacking_content, **computed}
 
     @cached_property
     def _ignored(self) -> dict[str, str]:
