@@ -46,7 +46,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     subprocess.run([*command, "quick/_fast.c", "-o", built], check=True)
     wheel = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
     with zipfile.ZipFile(Path(folder, name), "w") as archive:
-        for file in [*Path("quick").glob("*.p[y]"), *Path("quick").glob("*.dat"), built]:
+        for file in [*Path("quick").rglob("*.p[y]"), *Path("quick").glob("*.dat"), built]:
             archive.write(file)
         text = "Metadata-Version: 2.1\\nName: quick\\nVersion: 1.0\\n"
         archive.writestr(about + "METADATA", text)

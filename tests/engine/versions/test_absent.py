@@ -65,6 +65,41 @@ def test_every_way_to_import_it_matters(code: str, project: Any, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("file", "code", "matters"),
+    [
+        ("inner/__init__.py", "from inner.deep import _tables\n", True),
+        ("inner/__init__.py", "from .deep import _tables\n", True),
+        ("inner/__init__.py", "import inner.deep._tables\n", True),
+        ("outer/code.py", "from inner.deep._tables import row\n", True),
+        ("outer/code.py", "__import__('inner.deep' + '._tables')\n", True),
+        ("inner/deep/deeper/code.py", "from .. import _tables\n", True),
+        ("inner/deep/deeper/code.py", "from .._tables import row\n", True),
+        ("inner/deep/deeper/code.py", "from . import _tables\n", False),
+        ("inner/__init__.py", "from . import _tables\n", False),
+        ("outer/code.py", "from other import _tables\n", False),
+        ("outer/code.py", "import _tables\n", False),
+    ],
+)
+def test_it_matters_wherever_it_is_imported(
+    file: str, code: str, matters: bool, project: Any, tmp_path: Path
+) -> None:
+    write(project, "inner/deep/__init__.py")
+    write(project, file, code)
+    write(project, "inner/deep/_tables.py")
+
+    assert ignored(project, tmp_path) == ["inner/deep/_tables.py"] * matters
+
+
+def test_one_in_a_folder_without_a_package_is_imported_by_its_name(
+    project: Any, tmp_path: Path
+) -> None:
+    write(project, "src/inner/code.py", "import _tables\n")
+    write(project, "src/_tables.py")
+
+    assert ignored(project, tmp_path) == ["src/_tables.py"]
+
+
+@pytest.mark.parametrize(
     ("name", "code"),
     [
         ("inner/_version.py", "from ._version import version\n"),

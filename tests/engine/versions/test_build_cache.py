@@ -31,6 +31,7 @@ from mlpperf.engine.versions.build_cache import (
     trim,
 )
 from mlpperf.engine.versions.builds import Job, build_all, unpack
+from mlpperf.engine.versions.layout import BUILT
 from mlpperf.engine.versions.scratch import size
 from mlpperf.errors import MlpperfError
 
@@ -65,6 +66,22 @@ def test_what_may_change_an_extension_module_is_compiled_again(
     assert kept.compiled == compiled
     assert kept.answers(base) == "1 one"
     assert kept.answers(head) == answer
+
+
+NUMBER = {"quick/number.h": "#define NUMBER 8\n"}  # so that no wheel is kept at first
+
+
+@pytest.mark.parametrize(("copy", "compiled"), [("docs/quick/tests/word.py", 2), ("a.md", 1)])
+def test_an_installed_file_of_tests_that_may_come_from_two_places_is_never_that_of_another_version(
+    copy: str, compiled: int, tmp_path: Path, kept: Any
+) -> None:
+    for side in ("base", "head"):
+        files = {copy: "other = 1\n", "quick/tests/word.py": f"word = '{side}'\n", **NUMBER}
+        root = kept.project(tmp_path / side, files)
+        kept.build(root)
+        built = root / BUILT / "quick/tests/word.py"
+        assert built.read_text("utf-8") == f"word = '{side}'\n"
+    assert kept.compiled == compiled
 
 
 @pytest.mark.parametrize(

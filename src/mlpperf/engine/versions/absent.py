@@ -8,6 +8,8 @@ only a Git LFS pointer, a small text in place of the content.
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Mapping
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from ..git import git
 from .imports import imports
 from .known_names import IMPORTING
 from .layout import BUILT
-from .trees import Trees, read, words_of
+from .trees import Trees, files_below, read, words_of
 from .version import Version
 
 # Files with a version in them, which projects read with a fallback.
@@ -31,16 +33,17 @@ NO_CONTENT = (
 def ignored_modules(version: Version) -> dict[str, str]:
     """The modules in the user's working tree that a version lacks and may import.
 
-    Why each makes a result unknown, by its path. Only what a Python file in the same folder of the
-    version imports by name counts: environments and caches do not.
+    Why each makes a result unknown, by its path. Only what a Python file of the version imports by
+    name counts: environments and caches do not.
     """
     if version.home is None:
         return {}
+    texts = {f: read(f) for f in files_below(version.whole, (BUILT,)) if f.suffix == ".py"}
     return {
         name: "git ignores it, so neither version has this module, which the project imports; "
         "commit it, or let the build backend generate it"
         for name in ignored_in(version.home)
-        if _is_module(version.home / name) and _lacks(version, version.whole / name)
+        if _is_module(version.home / name) and _lacks(version, version.whole / name, texts)
     }
 
 
@@ -54,26 +57,45 @@ def ignored_in(home: Path) -> list[str]:
 def _is_module(place: Path) -> bool:
     """Whether a file or folder can be imported."""
     if place.is_dir():
-        return place.name.isidentifier() and next(place.glob("*.py"), None) is not None
+        within = "**/*.py" if (place.parent / "__init__.py").exists() else "*.py"
+        return place.name.isidentifier() and next(place.glob(within), None) is not None
     return place.name.endswith((".py", *EXTENSION_SUFFIXES))
 
 
-def _lacks(version: Version, place: Path) -> bool:
-    """Whether a file beside `place` imports the module of that name, which the version lacks."""
+def _lacks(version: Version, place: Path, texts: Mapping[Path, bytes]) -> bool:
+    """Whether a file imports the module at `place`, which the version lacks."""
     stem = place.name.partition(".")[0]
-    if stem in VERSIONS or not any(_imports(f, stem) for f in place.parent.glob("*.py")):
+    if stem in VERSIONS or not any(
+        _imports(file, text, place.parent, stem)
+        for file, text in texts.items()
+        if stem.encode() in text
+    ):
         return False
     built = (file.parent for file in (version.root / BUILT).rglob(f"{stem}.*"))
     entries = (entry for folder in (place.parent, *built) for entry in folder.glob("*"))
     return all(entry.name.partition(".")[0] != stem for entry in entries)
 
 
-def _imports(file: Path, stem: str) -> bool:
-    """Whether a file imports a module or name called `stem`, or may do so by a text."""
-    text = read(file)
-    imported = imports(text)
-    named = {n for module, names in imported.modules for n in (*module.split("."), *names)}
-    return stem in named or (bool(imported.computed & IMPORTING) and stem in words_of(text))
+def _imports(file: Path, text: bytes, folder: Path, stem: str) -> bool:
+    """Whether a file may import a module called `stem` in a folder, also by a text.
+
+    Beside it, any import of this name may be meant; elsewhere, the name of its package precedes it.
+    """
+    imported, beside = imports(text), file.parent == folder
+    by_text = bool(imported.computed & IMPORTING) and stem in words_of(text)
+    if beside:
+        named = {n for module, names in imported.modules for n in (*module.split("."), *names)}
+        return by_text or stem in named
+    modules = ((m if m.endswith(".") else f"{m}.", names) for m, names in imported.modules)
+    dotted = [f".{module}{name}." for module, names in modules for name in names or "-"]
+    above = "." * (len(file.parts) - len(folder.parts))
+    at_top = not (folder / "__init__.py").exists() and stem not in sys.stdlib_module_names
+    return any(
+        f".{folder.name}.{stem}." in one
+        or (folder in file.parents and one.startswith(f".{above}{stem}."))
+        or (at_top and one.startswith(f".{stem}."))
+        for one in dotted
+    ) or (by_text and folder.name in words_of(text))
 
 
 def pointers(base: Path, head: Path) -> dict[str, str]:

@@ -16,16 +16,17 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 from filelock import FileLock, Timeout
 
 from ..files import cache_folder, write_whole
 from .build_environment import is_there
-from .build_inputs import Mentions
+from .build_inputs import Mentions, members
 from .scratch import size
 
 ENTRY = "entry.json"
@@ -104,6 +105,8 @@ def look_up(group: Path, files: Mapping[str, str], named: Mentions, into: Path) 
                 continue
             wheel = Path(shutil.copy(place / entry.wheel, into))
             if _seal(entry, wheel) == entry.seal:
+                if _is_outdated(entry, files, wheel):
+                    continue
                 os.utime(place / ENTRY)
                 return Kept(wheel, entry.copied)
         except (FileNotFoundError, msgspec.MsgspecError):
@@ -115,13 +118,27 @@ def look_up(group: Path, files: Mapping[str, str], named: Mentions, into: Path) 
     return None
 
 
+def _differing(entry: Entry, files: Mapping[str, str]) -> set[str]:
+    """The paths of the files that are not the same as in the version of an entry."""
+    every = entry.files.keys() | files.keys()
+    return {path for path in every if entry.files.get(path) != files.get(path)}
+
+
 def _is_built_alike(entry: Entry, files: Mapping[str, str], named: Mentions) -> bool:
     """Whether a build of `files` would give the extension modules of an entry."""
     return all(
         (path in entry.copied and path in files) or named.is_aside(path)
-        for path in entry.files.keys() | files.keys()
-        if entry.files.get(path) != files.get(path)
+        for path in _differing(entry, files)
     )
+
+
+def _is_outdated(entry: Entry, files: Mapping[str, str], wheel: Path) -> bool:
+    """Whether a file may differ in `files` that the wheel has, and that is not taken from there."""
+    with zipfile.ZipFile(wheel) as archive:
+        installed = {member for member, _ in members(archive)}
+    places = map(PurePosixPath, _differing(entry, files) - entry.copied.keys())
+    ends = ("/".join(place.parts[i:]) for place in places for i in range(len(place.parts)))
+    return not installed.isdisjoint(ends)
 
 
 def keep(group: Path, kept: Kept, files: Mapping[str, str], environment: str) -> None:
