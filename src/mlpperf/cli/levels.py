@@ -122,6 +122,9 @@ def bisect(
     from ..engine.levels.gathering import gathered
     from ..engine.levels.measuring import SECONDS_OF_ONE, Here
     from ..engine.levels.planning import Plan
+    from ..engine.suites.series import THRESHOLD
+    from ..engine.suites.settings import settings
+    from ..engine.versions.repository import project_folder
     from ..engine.words import percentage
 
     if not good:
@@ -143,7 +146,10 @@ def bisect(
         def here(request: Request) -> Here:
             return Here(lineage, request, recording, progress)
 
-        whole = first_pair(plan, here(request), wanted)
+        top, below = project_folder(Path.cwd())
+        threshold = settings(top / below).threshold
+        least = THRESHOLD if threshold is None else threshold
+        whole = first_pair(plan, here(request), wanted, least)
         slower = targets(whole, wanted)
         target = Hunt(plan, slower, share)
         if slower:
@@ -153,8 +159,12 @@ def bisect(
             for compared in hunt(target, here(request)):
                 console.print(show.line(compared, lineage), soft_wrap=True)
     console.print(recording.location, soft_wrap=True)
-    for sentence in show.outcome(target, whole):
+    for sentence in show.outcome(target, whole, wanted):
         console.print(sentence, soft_wrap=True)
+    if unknown := show.unjudged(target, whole, wanted):
+        console.print(unknown, soft_wrap=True)
+        if not any(map(target.steps, slower)):
+            raise typer.Exit(2)
 
 
 def _request(lineage: Lineage, **asked: Any) -> Request:

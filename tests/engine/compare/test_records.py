@@ -104,8 +104,8 @@ def test_outcomes_have_the_values_of_the_line(tmp_path: Path) -> None:
     assert len(none.outcomes) == 0
     (wrong,) = third.outcomes.at(third.outcomes.wrong)
     assert (wrong.series, wrong.wrong) == (ONE, {"head": "it gives 3 instead of 2"})
-    (grown,) = third.outcomes.at(third.outcomes.grown)
-    assert (grown.series, grown.grown) == (TWO, ("peak memory 1 → 2 MB",))
+    (grown,) = third.outcomes.at(third.outcomes.differs)
+    assert (grown.series, grown.worse()) == (TWO, {"more memory": "peak memory 1 → 2 MB"})
     assert not fourth.outcomes.wrong
     assert fourth.selected == ("tests/a.py",)
     assert next(iter(fourth.outcomes)).series.name == "tests/a.py::test_a[x]"
@@ -217,3 +217,12 @@ def test_the_schema_is_the_one_of_the_structs() -> None:
         assert made["$defs"][name]["additionalProperties"] is False
     fields = made["$defs"]["WholeSeries"]["properties"]
     assert set(fields) == set(printed(PAGES["wrong"]())["series"][0])
+
+
+def test_an_outcome_says_what_is_worse_in_its_direction() -> None:
+    slower = Outcome(ONE, "slower", differs={"slower": "long", "larger value": "3 → 6"})
+    faster = Outcome(ONE, "faster", differs={"faster": "long"})
+    assert slower.worse() == slower.differs
+    assert (slower.worse(is_reversed=True), faster.worse()) == ({}, {})
+    assert faster.worse(is_reversed=True) == {"slower": "long"}
+    assert [one.judged for one in (slower, Outcome(ONE, "undecided: not timed"))] == [True, False]

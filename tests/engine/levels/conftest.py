@@ -60,6 +60,7 @@ class Simulated:
     error : of a comparison.
     untouched : commits that change nothing that runs.
     broken : those that do not run; those that cannot even be checked out are `missing`.
+    about : fields of the record of a series that are other ones.
     """
 
     plan: Plan
@@ -71,6 +72,9 @@ class Simulated:
     broken: Collection[int] = ()
     missing: Collection[int] = ()
     rules: int = RULES
+    threshold: float = 0.005
+    exit_code: int = 0
+    about: Mapping[Series, Mapping[str, Any]] = field(default_factory=dict)
     compared: list[Pair] = field(default_factory=list)
 
     def __call__(self, pair: Pair, series: Sequence[str] = ()) -> ComparisonRecord | MlpperfError:
@@ -90,7 +94,7 @@ class Simulated:
         about: dict[str, Any] = {
             **self.origin,
             **commits,
-            "exit_code": 2 if broken else 0,
+            "exit_code": 2 if broken else self.exit_code,
             "verdict": "as found",
             "commits": commits,
             "same": False,
@@ -100,6 +104,7 @@ class Simulated:
             "series": [] if nothing else [self._timed(one, base, head) for one in series],
             "untouched": list(series) if nothing else [],
             "rules": self.rules,
+            "threshold": self.threshold,
         }
         return msgspec.convert(about, ComparisonRecord)
 
@@ -118,6 +123,7 @@ class Simulated:
             "seconds": {},
             "wrong": {},
             "grown": [],
+            **self.about.get(series, {}),
         }
 
 

@@ -129,3 +129,97 @@ def test_without_a_name_all_that_is_slower_is_looked_for(branch: Branch) -> None
     assert targets(link, None) == [HOT]
     assert targets(link, other.name) == [other]
     assert targets(link, "*hot*") == [HOT]
+
+
+UNTIMED = {"ratio": {"median": None}, "ratio_error": None}
+OTHER = HOT._replace(variant="other")
+
+
+def ended(plan: Plan, here: Any, pattern: str | None = None) -> tuple[list[str], str]:
+    """What a bisection says in the end, and what it leaves open."""
+    whole = first_pair(plan, here, pattern)
+    target = Hunt(plan, targets(whole, pattern))
+    list(hunt(target, here))
+    return show.outcome(target, whole, pattern), show.unjudged(target, whole, pattern)
+
+
+@pytest.mark.parametrize("is_reversed", [True, False])
+def test_a_recorded_comparison_that_answers_another_question_is_made_again(
+    branch: Branch, is_reversed: bool
+) -> None:
+    plan, here = branch(2, {1: 0.5})
+    if is_reversed:
+        old = replace(here, steps={HOT: {1: -0.5}}).record(0, 1)
+        old.commits = {"base": old.commits["head"], "head": old.commits["base"]}
+    else:
+        old = replace(here, threshold=0.99, about={HOT: {"verdict": "unchanged"}}).record(0, 1)
+    plan.levels.add(old)
+    (sentence,), unknown = ended(plan, here)
+    assert "commit 1" in sentence
+    assert not unknown
+    assert here.compared
+
+
+def test_a_recorded_comparison_that_answers_the_question_is_used(branch: Branch) -> None:
+    plan, here = branch(2, {1: 0.5})
+    plan.levels.add(replace(here, threshold=0.001).record(0, 1))
+    assert "commit 1" in ended(plan, here)[0][0]
+    assert not here.compared
+
+
+@pytest.mark.parametrize("untouched", [(), (OTHER,)], ids=["timed", "skipped"])
+@pytest.mark.parametrize("ratio", [{}, UNTIMED], ids=["imprecise", "untimed"])
+def test_what_was_not_judged_is_not_called_unchanged(
+    branch: Branch, untouched: tuple[Series, ...], ratio: dict[str, Any]
+) -> None:
+    plan, here = branch(2, {})
+    here.steps = {HOT: {}, OTHER: {}}
+    skipped = {"verdict": "skipped: runs no changed code", **UNTIMED}
+    here.about = {
+        HOT: {"verdict": "undecided: a call takes too long for this budget", **ratio},
+        **dict.fromkeys(untouched, skipped),
+    }
+    here.exit_code = 2
+    (sentence,), unknown = ended(plan, here)
+    assert sentence.startswith("Nothing that was judged is slower at")
+    assert unknown.startswith(f"Not judged: {HOT.name}. Run `mlpperf bisect NAME --good 0000000000")
+    assert ended(plan, here, OTHER.name)[1] == ""
+
+
+def test_a_comparison_without_a_verdict_is_not_called_unchanged(branch: Branch) -> None:
+    plan, here = branch(2, {})
+    here.exit_code = 2
+    assert ended(plan, here)[1] == "as found"
+    here.exit_code = 0
+    assert ended(Plan(levels_of([], [], plan.levels.lineage)), here) == (
+        ["Nothing is slower at 0000000000 than at 0000000000."],
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"bound": 40.0}, "is slower at 0000000000 than at 0000000000, a call takes at least 40"),
+        ({"risen": "3 → 6"}, "has a larger value at 0000000000 than at 0000000000, 3 → 6"),
+        ({"work_rose": True}, "executes more bytecodes at 0000000000"),
+        ({"grown": ["peak 1 MB → 2 MB"]}, "takes more memory at 0000000000"),
+        ({"wrong": {"head": "differs by 0.1"}}, "is wrong at 0000000000: differs by 0.1"),
+    ],
+)
+def test_what_became_worse_without_a_ratio_of_times_is_named(
+    branch: Branch, about: dict[str, Any], words: str
+) -> None:
+    plan, here = branch(2, {})
+    here.steps = {HOT: {}, OTHER: {}}
+    here.about = {HOT: {"verdict": "measured", **UNTIMED, **about}}
+    (sentence, remedy), _ = ended(plan, here)
+    assert words in sentence
+    assert "after `mlpperf backfill 0000000000..0000000000`" in remedy
+
+
+def test_a_slowdown_whose_commit_is_not_certain_is_not_called_undetectable(branch: Branch) -> None:
+    plan, here = branch(2, {})
+    here.about = {HOT: {"verdict": "slower"}}
+    (sentence,), _ = ended(plan, here)
+    assert "slower in a comparison of 0000000000 with 0000000000, but no commit" in sentence

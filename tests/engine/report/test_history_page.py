@@ -255,6 +255,48 @@ def test_more_memory_is_open_until_it_is_counted_again(
     assert ("test_parse takes more memory since" in page) == is_open
 
 
+SLOW = {"bound": 40.0, "verdict": "slower: a call takes at least 40 times as long"}
+
+
+@pytest.mark.parametrize(
+    ("about", "seconds", "undone", "words"),
+    [
+        (SLOW, (1e-3, None), 1.1e-3, "test_parse is slower since"),
+        ({"risen": "3 → 6"}, (None, None), 3.0, "test_parse has a larger value since"),
+        ({"work_rose": True}, (None, None), None, "test_parse executes more bytecodes since"),
+    ],
+)
+@pytest.mark.parametrize("is_undone", [False, True])
+def test_what_became_worse_without_a_ratio_of_times_is_open_until_it_is_undone(
+    about: dict[str, Any],
+    seconds: tuple[float | None, float | None],
+    undone: float | None,
+    words: str,
+    is_undone: bool,
+    built: Callable[..., Pages],
+) -> None:
+    untimed = {"verdict": "measured", "ratio": dict.fromkeys(("median", "low", "high"))}
+
+    def worse(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for record in every:
+            one = record["series"][0]
+            across = record["pair"][0] <= 15 < record["pair"][1]
+            if record["pair"] == (15, 16) or (across and not is_undone):
+                one |= {**untimed, "ratio_error": None, "seconds": {}, **about}
+                one["values"] = {"base": [3.0], "head": [6.0]} if "risen" in about else {}
+                one["seconds"] = dict(zip(("base", "head"), seconds, strict=True))
+            elif not is_undone:
+                one["seconds"] = {"base": 0.1, "head": 0.1}
+            elif record["pair"] == (28, 29) and undone:
+                one["seconds"] = {"base": 1e-3, "head": undone}
+                one["values"] = {"base": [6.0], "head": [undone]} if "risen" in about else {}
+        return [r for r in every if r["pair"][1] - r["pair"][0] == 1 or r["pair"] == (10, 19)]
+
+    page = texts(built(30, {}, worse)["index.html"])
+    assert (words in page) != is_undone
+    assert ("No regression is open" in page) == is_undone
+
+
 def test_a_change_at_one_of_several_commits_says_so(built: Callable[..., Pages]) -> None:
     def sparse(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [r for r in every if r["pair"][0] % 10 == 0 and r["pair"][1] > r["pair"][0] + 4]

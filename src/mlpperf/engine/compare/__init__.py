@@ -5,11 +5,12 @@ from __future__ import annotations
 from .budget import BUDGET, SUITE_BUDGET
 from .causes import CausesRecord, code_of
 from .details import ComparisonDetails, SeriesDetails, read_in_full
+from .finding import UNAFFECTED
 from .flame import Flame, FlameFrame
 from .merging import merged, read_parts
 from .outcomes import Outcome
 from .pipeline import compare
-from .records import ComparisonRecord, changed_packages, comparisons
+from .records import ComparisonRecord, Side, changed_packages, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
@@ -19,6 +20,7 @@ from .shards import Shard, shard_of
 __all__ = [
     "BUDGET",
     "SUITE_BUDGET",
+    "UNAFFECTED",
     "CausesRecord",
     "Comparison",
     "ComparisonDetails",
@@ -29,6 +31,7 @@ __all__ = [
     "Request",
     "SeriesDetails",
     "Shard",
+    "Side",
     "carry_out",
     "changed_packages",
     "code_of",

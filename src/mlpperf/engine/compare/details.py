@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ...errors import MlpperfError
-from ..history.fields import Amount, Bounds, Count, Number, Positive
+from ..history.fields import Amount, Bounds, Count, Number
 from ..history.reading import each_line
 from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
@@ -24,6 +24,9 @@ from .finding import MEMORY_RISE
 from .records import ComparisonRecord, RecordedSeries, Side
 from .whole import decoded
 
+# Slowdowns without a ratio are of twice the time at least: below this, a call is as fast as before,
+# though seconds of different comparisons differ.
+SAME_TIME_MOST = 1.5
 Counted = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
 
@@ -33,18 +36,27 @@ class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
     ratio: Bounds  # type: ignore[assignment]
     processes: Count = 0
     detectable: Amount | None = msgspec.field(name="sight", default=None)
-    bound: Positive | None = None
     values: dict[Side, list[Number]] = msgspec.field(default_factory=dict)
     unit: str = ""
     memory: dict[Side, dict[str, Counted]] = msgspec.field(default_factory=dict)
-    risen: str = ""
 
-    def takes_more(self, side: str, before: SeriesDetails) -> bool:
-        """Whether one of its versions takes more memory than the base did `before`."""
-        now, most = self.memory[side], before.memory.get("base", {})
-        return not most or any(
-            now.get(what, math.inf) > (1 + MEMORY_RISE) * number for what, number in most.items()
-        )
+    def as_good(self, kind: str, side: Side, before: SeriesDetails) -> bool | None:
+        """Whether a version is as good as the base was `before`, by a kind of `Outcome.differs`.
+
+        None if this was not measured.
+        """
+        if kind == "more memory" and side in self.memory:
+            now, most = self.memory[side], before.memory.get("base", {})
+            return bool(most) and all(
+                now.get(w, math.inf) <= (1 + MEMORY_RISE) * number for w, number in most.items()
+            )
+        if kind == "larger value" and self.values.get(side):
+            value = max(before.values.get("base", [-math.inf]))
+            return max(self.values[side]) <= value + MEMORY_RISE * abs(value)
+        seconds, first = getattr(self.seconds, side), before.seconds.base
+        if kind == "slower" and seconds is not None and first is not None:
+            return bool(seconds < SAME_TIME_MOST * first)
+        return None
 
     @property
     def verdict_kind(self) -> str:
@@ -69,7 +81,6 @@ class ComparisonDetails(ComparisonRecord, kw_only=True):
     """
 
     series: Sequence[SeriesDetails]
-    threshold: Amount = 0.0
     budget: Amount = 0.0
     isolated: str = ""
     all_timed_because: str = msgspec.field(name="everywhere", default="")

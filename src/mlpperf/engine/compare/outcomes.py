@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..statistics.verdicts import Verdict
+from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,8 @@ class Outcome:
         freedom of that; NaN if it was not timed.
     seconds : of a call, by version.
     wrong : what is wrong, by version.
-    grown : how its memory rose, if it did.
+    differs : how the head differs where no ratio of times says so, by kind: "slower" and "faster"
+        where only a bound is known, "more memory", "larger value", "more bytecodes".
     """
 
     series: Series
@@ -39,12 +40,28 @@ class Outcome:
     freedom: float = math.nan
     seconds: dict[str, float] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
-    grown: tuple[str, ...] = ()
+    differs: dict[str, str] = field(default_factory=dict)
 
     @property
     def timed(self) -> bool:
         """Whether its ratio and the error of that are known."""
         return math.isfinite(self.log_ratio) and math.isfinite(self.error)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the comparison reached a verdict on it."""
+        unknown = (None, Verdict.UNDECIDED, Verdict.NOT_TIMED)
+        return verdict_in(self.verdict) not in unknown
+
+    def worse(self, is_reversed: bool = False) -> dict[str, str]:
+        """How the later version is worse where no ratio of times says so: a clause for each kind.
+
+        `is_reversed`: the base is the later version. More memory, values and bytecodes are only
+        recorded of a head.
+        """
+        if is_reversed:
+            return {"slower": self.differs["faster"]} if "faster" in self.differs else {}
+        return {kind: why for kind, why in self.differs.items() if kind != "faster"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,7 @@ class Outcomes:
 
     Attributes
     ----------
-    wrong, grown : the `wrong` and `grown` of the few outcomes that have any, by their places here.
+    wrong, differs : those of the few outcomes that have any, by their places here.
     line : the index, among the lines of its file, of the one that they were read from; -1 for none.
     """
 
@@ -83,7 +100,7 @@ class Outcomes:
     first: int
     last: int
     wrong: Mapping[int, dict[str, str]] = field(default_factory=dict)
-    grown: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    differs: Mapping[int, dict[str, str]] = field(default_factory=dict)
     line: int = -1
 
     def __len__(self) -> int:
@@ -106,7 +123,7 @@ class Outcomes:
                 float(columns.freedom[row]),
                 {side: seconds for side, seconds in sides.items() if not math.isnan(seconds)},
                 dict(self.wrong.get(place, {})),
-                self.grown.get(place, ()),
+                self.differs.get(place, {}),
             )
 
     @property
@@ -134,6 +151,12 @@ class Outcomes:
     def timed(self) -> Flags:
         """Whether the ratio and its error are known."""
         return np.asarray(np.isfinite(self.log_ratio) & np.isfinite(self.error))
+
+    @property
+    def verdicts(self) -> set[Verdict | None]:
+        """The verdicts that occur."""
+        numbers = np.unique(self.columns.verdict[self.first : self.last])
+        return {verdict_in(self.columns.verdicts[number]) for number in numbers}
 
     @property
     def untouched(self) -> Flags:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..history.fields import Amount, Count, Name, Positive, known
 from ..history.reading import read_records
 from ..history.records import Origin
-from ..statistics.verdicts import Verdict
+from ..statistics.verdicts import Verdict, longer
 from ..suites.series import Series
 from ..words import some
 from .outcomes import Columns, Outcomes
@@ -67,6 +67,22 @@ class RecordedSeries(NamedSeries, kw_only=True, gc=False):
     grown: list[str]
     ratio_error: Error | None = None
     ratio_freedom: Amount | None = None
+    bound: Positive | None = None
+    risen: str = ""
+    work_rose: bool = False
+
+    @property
+    def differs(self) -> dict[str, str]:
+        """As `Outcome.differs` has it."""
+        bound = self.bound or 1.0
+        every = {
+            "slower": longer(bound) if bound > 1 else "",
+            "faster": longer(1 / bound) if bound < 1 else "",  # the other way round
+            "more memory": "; ".join(self.grown),
+            "larger value": self.risen,
+            "more bytecodes": "more than is allowed" if self.work_rose else "",
+        }
+        return {kind: why for kind, why in every.items() if why}
 
 
 class ComparisonRecord(Origin, kw_only=True, dict=True):
@@ -93,6 +109,7 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
     releases: dict[Side, str] = {}  # noqa: RUF012  (msgspec copies it)
     environments: dict[Side, dict[str, str]] = {}  # noqa: RUF012
     rules: Count = 0
+    threshold: Amount = 0.0
 
     def __post_init__(self) -> None:
         """Check what the types do not say, as a record is read: raises `ValueError`."""
@@ -139,8 +156,8 @@ VALUES: dict[str, tuple[Callable[[RecordedSeries], float | None], type[np.floati
     "base": (attrgetter("seconds.base"), np.float32),
     "head": (attrgetter("seconds.head"), np.float32),
 }
-# Rows in the columns, from the first to before the last; what is wrong, and what grew, by place.
-_Span = tuple[int, int, dict[int, dict[str, str]], dict[int, tuple[str, ...]]]
+# Rows in the columns, from the first to before the last; what is wrong, and what differs, by place.
+_Span = tuple[int, int, dict[int, dict[str, str]], dict[int, dict[str, str]]]
 
 
 class _Gathering:
@@ -173,8 +190,8 @@ class _Gathering:
             self._values[name].append(np.array(values, kind))
         first, self._rows = self._rows, self._rows + len(names)
         wrong = {place: one.wrong for place, one in enumerate(series) if one.wrong}
-        grown = {place: tuple(one.grown) for place, one in enumerate(series) if one.grown}
-        return first, self._rows, wrong, grown
+        differs = {place: one.differs for place, one in enumerate(series) if one.differs}
+        return first, self._rows, wrong, differs
 
     def columns(self) -> Columns:
         """The columns, once all records are there."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import MlpperfError
 from ..statistics.verdicts import Verdict
-from ..suites.series import Series, fits
+from ..suites.series import THRESHOLD, Series, fits
 from .backfill import Compare, Compared, compared
 from .edges import EXACT
 from .fitting import CONFIDENCE, fit
@@ -139,15 +139,22 @@ def _parts(step: Step, fitted: Fit) -> int:
     return 1 + len([place for place in ends if step.earliest <= place < step.latest])
 
 
-def first_pair(plan: Plan, compare: Compare, pattern: str | None) -> Link:
+def first_pair(
+    plan: Plan, compare: Compare, pattern: str | None, threshold: float = THRESHOLD
+) -> Link:
     """The comparison of the good commit with the bad one: a recorded one, or a new one.
+
+    A recorded one may have been of the bad commit with the good one, or have left out changes above
+    `threshold`: its verdicts then say something else.
 
     Raises `MlpperfError` if the two cannot be compared.
     """
     pair = 0, len(plan.levels.lineage) - 1
     for link in plan.levels.links:
-        fitting = targets(link, pattern) if pattern else not link.record.selected
-        usable = fitting and link.useful and not link.record.interrupted
+        record = link.record
+        fitting = targets(link, pattern) if pattern else not record.selected
+        same_question = not link.reversed and record.threshold <= threshold
+        usable = fitting and same_question and link.useful and not record.interrupted
         if (link.base, link.head) == pair and usable:
             return link
     ends = compared(plan, compare, pair)

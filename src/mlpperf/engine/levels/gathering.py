@@ -8,13 +8,13 @@ from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
-from ..compare import ComparisonRecord, Outcome, comparisons
+from ..compare import UNAFFECTED, ComparisonRecord, Outcome, comparisons
 from ..history.records import Origin
 from ..suites.series import Series
 from ..words import count
@@ -56,12 +56,14 @@ class Link:
     @property
     def untouched(self) -> bool:
         """Whether the later commit runs no code that changed since the earlier one."""
-        return self.same or bool(self.skipped.any() and not self.record.outcomes.timed.any())
+        affected = self.record.outcomes.verdicts.difference(UNAFFECTED)
+        return self.same or bool(self.skipped.any() and not affected)
 
     @property
     def useful(self) -> bool:
         """Whether it has a result for any series."""
-        return self.untouched or bool(self.record.outcomes.timed.any())
+        outcomes = self.record.outcomes
+        return self.same or bool(self.skipped.any() or outcomes.timed.any() or outcomes.differs)
 
 
 @dataclass
@@ -259,18 +261,33 @@ def wrong_at(links: Iterable[Link]) -> dict[int, dict[Series, str]]:
     return wrong
 
 
-def grown_between(links: Sequence[Link]) -> list[tuple[Link, Outcome]]:
-    """Comparisons in which the memory of a series rose; of nested ones the shortest."""
+class Worse(NamedTuple):
+    """A series that a comparison shows to be worse, where no ratio of times says so.
+
+    Attributes
+    ----------
+    link, outcome : the comparison, and what it measured of the series.
+    kind, why : such as "more memory", and a clause with the numbers.
+    """
+
+    link: Link
+    outcome: Outcome
+    kind: str
+    why: str
+
+
+def worse_between(links: Sequence[Link]) -> list[Worse]:
+    """What became worse, where no ratio of times says so; of nested comparisons the shortest."""
     every = [
-        (link, outcome)
+        Worse(link, outcome, kind, why)
         for link in sorted(links, key=lambda link: link.head - link.base)
-        for outcome in link.record.outcomes.at(link.record.outcomes.grown)
-        if not link.reversed
+        for outcome in link.record.outcomes.at(link.record.outcomes.differs)
+        for kind, why in outcome.worse(link.reversed).items()
     ]
-    kept: dict[Series, list[tuple[Link, Outcome]]] = {}
-    for link, outcome in every:
-        here = kept.setdefault(outcome.series, [])
-        if not any(link.base <= one.base < one.head <= link.head for one, _ in here):
-            here.append((link, outcome))
-    grown = (one for here in kept.values() for one in here)
-    return sorted(grown, key=lambda one: one[0].head)
+    kept: dict[tuple[Series, str], list[Worse]] = {}
+    for one in every:
+        here = kept.setdefault((one.outcome.series, one.kind), [])
+        link = one.link
+        if not any(link.base <= k.link.base < k.link.head <= link.head for k in here):
+            here.append(one)
+    return sorted((one for here in kept.values() for one in here), key=lambda one: one.link.head)

@@ -152,7 +152,7 @@ class Plan:
             if link.useful and self._counts(link):
                 outcomes = link.record.outcomes
                 each = outcomes.error[outcomes.timed & ~link.skipped]
-                error = EXACT if link.untouched else max(float(np.median(each)), EXACT)
+                error = max(float(np.median(each)), EXACT) if each.size else EXACT
                 errors.setdefault((link.base, link.head), []).append(error)
         return {pair: sum(e**-2.0 for e in each) ** -0.5 for pair, each in errors.items()}
 

@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
 
+from ..compare import Outcome
 from ..lines import Line, Lines, sentence
+from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series, fits
 from ..words import by_percent, count, plain, some
 from .backfill import Compared
 from .bisection import Hunt
 from .edges import EVERY
 from .fitting import ALARMS
-from .gathering import Levels, Link, grown_between, wrong_at
+from .gathering import Levels, Link, worse_between, wrong_at
 from .knowledge import WELL, Known
 from .lineage import Lineage
 from .measuring import SECONDS_OF_ONE
@@ -123,11 +125,9 @@ def notes(levels: Levels) -> list[str]:
         )
     for at, wrong in sorted(wrong_at(levels.links).items()):
         sentences.append(f"{lineage[at]}: {some([s.name for s in wrong], NAMED_MOST)} wrong.")
-    for link, outcome in grown_between(levels.links):
-        sentences.append(
-            f"{lineage[link.head]}: {outcome.series.name} takes more memory since "
-            f"{lineage[link.base].short}, {'; '.join(outcome.grown)}."
-        )
+    for link, outcome, kind, why in worse_between(levels.links):
+        since = f"{outcome.series.name} {has(kind)} since {lineage[link.base].short}"
+        sentences.append(f"{lineage[link.head]}: {since}, {why}.")
     factor = max((fit.factor for fit in all_fits.values()), default=1.0)
     if factor >= ERROR_FACTOR_SHOWN:
         sentences.append(
@@ -272,18 +272,56 @@ def cost(target: Hunt, seconds: float) -> str:
     )
 
 
-def outcome(target: Hunt, whole: Link) -> list[str]:
-    """The result of a bisection, a sentence for each series."""
+def has(kind: str) -> str:
+    """The verb of a kind of `Outcome.differs`, such as "takes more memory"."""
+    verbs = {"more memory": "takes", "more bytecodes": "executes", "larger value": "has a"}
+    return f"{verbs.get(kind, 'is')} {kind}"
+
+
+def outcome(target: Hunt, whole: Link, pattern: str | None = None) -> list[str]:
+    """The result of a bisection, a sentence for each series that became worse.
+
+    `pattern`: the benchmarks it was to look at.
+    """
     lineage = target.plan.levels.lineage
     first, last = lineage[0].short, lineage[-1].short
-    if not target.series and whole.untouched:
-        return [f"No benchmark runs code that changed from {first} to {last}."]
-    if not target.series:
-        return [f"Nothing is slower at {last} than at {first}."]
-    return [plain(_outcome(target, series)) for series in target.series]
+    sentences = [_outcome(target, whole, series) for series in target.series]
+    for one in _asked(whole, pattern):
+        for kind, why in one.worse().items():
+            sentences.append(f"{one.series.name} {has(kind)} at {last} than at {first}, {why}.")
+        if "head" in one.wrong:
+            sentences.append(f"{one.series.name} is wrong at {last}: {one.wrong['head']}.")
+    if len(sentences) > len(target.series):
+        command = f"mlpperf backfill {first}..{last}"
+        sentences.append(f"Which commit that is, history shows after `{command}`.")
+    if not sentences and whole.untouched:
+        sentences = [f"No benchmark runs code that changed from {first} to {last}."]
+    if not sentences:
+        what = "Nothing that was judged" if unjudged(target, whole, pattern) else "Nothing"
+        sentences = [f"{what} is slower at {last} than at {first}."]
+    return [plain(sentence) for sentence in sentences]
 
 
-def _outcome(target: Hunt, series: Series) -> str:
+def unjudged(target: Hunt, whole: Link, pattern: str | None = None) -> str:
+    """What a bisection left open of what it was to look at, in a sentence; empty if nothing.
+
+    What else of the suite is unknown does not matter to a `pattern`.
+    """
+    lineage, asked = target.plan.levels.lineage, _asked(whole, pattern)
+    located = [series for series in target.series if target.steps(series)]
+    if names := [o.series.name for o in asked if not (o.judged or o.series in located)]:
+        again = f"mlpperf bisect NAME --good {lineage[0].short} --budget SECONDS"
+        return plain(f"Not judged: {some(names, NAMED_MOST)}. Run `{again}` with more seconds.")
+    if whole.record.exit_code == 2 and not (pattern and asked):
+        return plain(whole.record.verdict)
+    return ""
+
+
+def _asked(whole: Link, pattern: str | None) -> list[Outcome]:
+    return [one for one in whole.record.outcomes if not pattern or fits(pattern, one.series)]
+
+
+def _outcome(target: Hunt, whole: Link, series: Series) -> str:
     lineage = target.plan.levels.lineage
     clauses = []
     for step in target.steps(series):
@@ -296,9 +334,13 @@ def _outcome(target: Hunt, series: Series) -> str:
             between = [lineage[at] for at in range(step.earliest, step.latest + 1)]
             where = f"since one of {some([str(commit) for commit in between], COMMITS_MOST)}"
         clauses.append(f"{step.ratio} {where}")
-    if not clauses:
+    first, last = lineage[0].short, lineage[-1].short
+    at_the_ends = whole.record.outcomes.find(series)
+    if not clauses and at_the_ends and verdict_in(at_the_ends.verdict) is Verdict.SLOWER:
         return (
-            f"{series.name}: no detectable change at any commit from {lineage[0].short} to "
-            f"{lineage[-1].short}."
+            f"{series.name}: slower in a comparison of {first} with {last}, but no commit can be "
+            f"named with {100 * target.confidence:g} % confidence."
         )
+    if not clauses:
+        return f"{series.name}: no detectable change at any commit from {first} to {last}."
     return f"{series.name}: {'; '.join(clauses)}."

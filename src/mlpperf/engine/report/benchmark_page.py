@@ -170,11 +170,13 @@ def _by_columns(outcome: Outcome) -> Row:
         after = before * ratio.median
     verdict = verdict_in(outcome.verdict)
     kind = verdict.short if verdict else "other"
-    words = [shown(outcome.verdict), *outcome.grown, *outcome.wrong.values()]
+    worse = outcome.worse()
+    noted = [why for one, why in worse.items() if one != kind]
+    words = [shown(outcome.verdict), *noted, *outcome.wrong.values()]
     return Row(
         "",
         "",
-        "wrong" if "head" in outcome.wrong else "more memory" if outcome.grown else kind,
+        "wrong" if "head" in outcome.wrong else next(iter(worse), kind),
         plain("; ".join(words)),
         ratio,
         (seconds_shown(before), seconds_shown(after)),

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from ..compare import ComparisonRecord, SeriesDetails
+from ..compare import ComparisonRecord, SeriesDetails, Side
 from ..history.curves import MEMORY
 from ..history.listing import setting_of
 from ..levels.edges import EVERY
-from ..levels.gathering import Levels, Link, grown_between, wrong_at
+from ..levels.gathering import Levels, Link, Worse, worse_between, wrong_at
 from ..levels.lineage import Commit
-from ..levels.show import SeriesStep, machine_of, place, steps
+from ..levels.show import SeriesStep, has, machine_of, place, steps
 from ..levels.steps import Fit
 from ..race.result import SCATTER
 from ..statistics.intervals import UNKNOWN, WITHIN, Interval
@@ -25,6 +25,9 @@ from ..words import SHORT, by_percent, plain
 from .gather import Material
 
 NAME_MOST = 80  # characters of a name in a sentence
+LATER: tuple[Side, Side] = "head", "base"  # the later commit, also of a comparison that is reversed
+# What a comparison with the commit before says by its verdict, and not by numbers of a version.
+NOT_COUNTED = ("slower", "more bytecodes")
 # What the tools that measured seconds are called where a series has a suite.
 SOURCES = {"race": "races", "asv": "asv run", "pytest-benchmark": "pytest-benchmark"}
 
@@ -84,7 +87,8 @@ class Event:
         name = self.name if len(self.name) <= NAME_MOST else f"…{self.name[-NAME_MOST:]}"
         size = f"{by_percent(ratio)[1:]} " if ratio > 0 else ""
         word = self.direction.text
-        return f"{name} {'takes' if word == 'more memory' else 'is'} {size}{word}"
+        verb, _, what = has(word).partition(" ")
+        return f"{name} {verb} {size}{what}"
 
     @property
     def in_range(self) -> bool:
@@ -126,17 +130,18 @@ def _from_levels(levels: Levels, material: Material) -> Iterator[Event]:
     for one in steps(levels):
         yield _of_step(levels, one)
     yield from _wrong(levels)
-    for link, outcome in grown_between(levels.links):
+    for worse in worse_between(levels.links):
+        link = worse.link
         base, commit = levels.lineage[link.base], levels.lineage[link.head]
         yield Event(
             *_about(commit),
             commit.short if link.base + 1 == link.head else f"{base.short} to {commit.short}",
             link.head,
-            outcome.series,
-            Badge("more memory", "bad"),
-            detail="; ".join(outcome.grown),
+            worse.outcome.series,
+            Badge(worse.kind, "bad"),
+            detail=worse.why,
             machine=link.record.place.machine,
-            open=_still_grown(levels.links, material, link, outcome.series),
+            open=_still_worse(levels.links, material, worse),
             compared=link.record,
         )
 
@@ -145,8 +150,9 @@ def _about(commit: Commit) -> tuple[str, datetime, str]:
     return commit.hash, commit.date, commit.subject
 
 
-def _still_grown(links: Sequence[Link], material: Material, rise: Link, series: Series) -> bool:
-    """Whether no later comparison counted as little memory again as there was before the rise."""
+def _still_worse(links: Sequence[Link], material: Material, one: Worse) -> bool:
+    """Whether no later comparison shows that it is as good again as before."""
+    rise, series = one.link, one.outcome.series
 
     def counted(link: Link) -> SeriesDetails | None:
         details = material.details.get(link.record.outcomes.line)
@@ -156,9 +162,12 @@ def _still_grown(links: Sequence[Link], material: Material, rise: Link, series: 
     for link in sorted(links, key=lambda link: link.head, reverse=True):
         if link.head <= rise.head or link.record.place.machine != rise.record.place.machine:
             continue
-        after = counted(link)
-        if before and after and (side := "base" if link.reversed else "head") in after.memory:
-            return after.takes_more(side, before)
+        after, side = counted(link), LATER[link.reversed]
+        if before and after and (good := after.as_good(one.kind, side, before)) is not None:
+            return not good
+        across = link.record.outcomes.find(series)
+        if one.kind in NOT_COUNTED and link.base <= rise.base and across and across.judged:
+            return one.kind in (*across.worse(link.reversed), across.verdict)
     return True
 
 

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CalibrationRecord
@@ -29,7 +27,7 @@ from ..history.reading import AnyRecord, readable
 from ..history.records import Origin, Place
 from ..history.table import History, history
 from ..levels.gathering import Levels, levels_here
-from ..statistics.verdicts import Verdict, verdict_in
+from ..statistics.verdicts import Verdict
 from ..table import grouped
 from ..words import SHORT, some
 from . import addresses
@@ -38,7 +36,7 @@ from .results import Results
 COMMITS_MOST = 3  # named in a sentence
 CHANGED_MOST = 100  # comparisons that changed something
 NEWEST_MOST = 20  # others that timed anything
-CHANGES = (Verdict.SLOWER, Verdict.FASTER, Verdict.WRONG, Verdict.FIXED)
+CHANGES = {Verdict.SLOWER, Verdict.FASTER, Verdict.WRONG, Verdict.FIXED}
 NO_RECORDS = (
     "There are no records yet; `mlpperf compare BASE`, or `mlpperf race` where there are hot "
     "paths, makes some."
@@ -166,14 +164,8 @@ def _explained(
 def changed_something(record: ComparisonRecord) -> bool:
     """Whether any benchmark became slower, faster, wrong or right, or takes more memory."""
     outcomes = record.outcomes
-    verdicts = np.unique(outcomes.columns.verdict[outcomes.first : outcomes.last])
-    words = (outcomes.columns.verdicts[number] for number in verdicts)
-    return bool(
-        record.exit_code == 1
-        or outcomes.wrong
-        or outcomes.grown
-        or any(verdict_in(word) in CHANGES for word in words)
-    )
+    noted = record.exit_code == 1 or outcomes.wrong or outcomes.differs
+    return bool(noted or outcomes.verdicts & CHANGES)
 
 
 def chosen(records: Sequence[ComparisonRecord], levels: Levels | None) -> list[ComparisonRecord]:

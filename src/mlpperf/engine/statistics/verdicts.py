@@ -92,7 +92,7 @@ class Judgement:
         """The words."""
         word = self.verdict.value
         if self.bound > 1:
-            return f"{word}: a call takes at least {rounded(self.bound, 2)} times as long"
+            return f"{word}: {longer(self.bound)}"
         if self.bound < 1:
             return f"{word}: a call takes at most 1/{rounded(1 / self.bound, 2)} of the time"
         if self.reason:
@@ -111,6 +111,11 @@ class Judgement:
         if self.verdict is Verdict.UNCHANGED:
             return f"{word} within ±{_percent(self.within)} %"
         return word
+
+
+def longer(bound: float) -> str:
+    """What is known of a call of which only the least ratio is known."""
+    return f"a call takes at least {rounded(bound, 2)} times as long"
 
 
 def _percent(share: float) -> str:
