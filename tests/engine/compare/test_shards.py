@@ -23,6 +23,7 @@ from mlpperf.engine.compare.shards import Shard, dealt, shard_of
 from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
+from mlpperf.engine.suites.policy import Budget, Policy
 from mlpperf.engine.suites.series import Series
 from mlpperf.errors import MlpperfError
 
@@ -88,6 +89,57 @@ def test_every_series_belongs_to_one_shard_whatever_their_order() -> None:
     assert dealt(SERIES[::-1], Shard(1, OF)) == parts[0]
     assert len({known.names for _, known in parts}) == 1
     assert dealt(SERIES[1:], Shard(1, OF))[1].names != parts[0][1].names
+
+
+TIED = Policy(
+    budgets=[
+        Budget(SERIES[0].name, reference=SERIES[1].name, at_most=2.0),
+        Budget(SERIES[2].name, reference=SERIES[1].name, at_most=2.0),
+        Budget(SERIES[7].name, peak_memory="9 MB"),
+    ]
+)
+
+
+def test_a_series_is_in_the_shard_of_the_reference_of_its_budget() -> None:
+    parts = [dealt(SERIES, Shard(number, OF), TIED)[0] for number in range(1, OF + 1)]
+    assert sorted(one for mine in parts for one in mine) == sorted(SERIES)
+    assert [SERIES[0] in mine for mine in parts] == [SERIES[1] in mine for mine in parts]
+    assert [SERIES[0] in mine for mine in parts] == [SERIES[2] in mine for mine in parts]
+    assert sorted(map(len, parts)) == [4, 4, 5, 7]
+    assert dealt(SERIES, Shard(1, 1), TIED) == dealt(SERIES, Shard(1, 1))
+
+
+def on_machine(speed: float, head: float, without: tuple[Series, ...] = ()) -> Comparison:
+    """The only shard of two series, on a machine where all takes `speed` times as long."""
+    big, reference = SERIES[:2]
+    _, known = dealt([big, reference], Shard(1, 1), TIED)
+    times = {big: head * speed, reference: speed}
+    findings = {
+        one: replace(timed(one, 0.0), seconds={"base": seconds, "head": seconds})
+        if one not in without
+        else Finding(one, Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS))
+        for one, seconds in times.items()
+    }
+    commits = {"base": "a" * 40, "head": "b" * 40}
+    made = Comparison(
+        "main", "HEAD", commits, 0.005, 60.0, findings=findings, shard=known, total=60.0
+    )
+    policy = Policy(budgets=TIED.budgets[:1])
+    return replace(made, suites={"pytest": "tests"}, policy=policy, unjudged_most=1.0)
+
+
+@pytest.mark.parametrize(("head", "code"), [(5.0, 1), (1.5, 0)])
+@pytest.mark.parametrize("slow_first", [True, False])
+def test_times_of_a_budget_are_those_of_one_machine(
+    written: Written, head: float, code: int, slow_first: bool
+) -> None:
+    """Each machine lacks one series; a third one has both."""
+    big, reference = SERIES[:2]
+    slow, fast = (4.0, 1.0) if slow_first else (1.0, 4.0)
+    written(on_machine(slow, head, without=(big,)), "a")
+    folder = written(on_machine(fast, head, without=(reference,)), "b")
+    assert whole(folder).exit_code == 2
+    assert whole(written(on_machine(2.0, head), "c")).exit_code == code
 
 
 @pytest.mark.parametrize("text", ["2", "0/8", "9/8", "2/8/1", "a/b", "-1/8", "1/9999", ""])

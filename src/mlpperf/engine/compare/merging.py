@@ -20,6 +20,7 @@ from ..table import grouped
 from ..words import count, some
 from .context import SIDES
 from .finding import Finding
+from .gate import Kept, needed
 from .pooled import difference, differing, pooled
 from .result import Comparison
 from .shards import Shard, dealt
@@ -163,7 +164,7 @@ def _check_complete(parts: Sequence[Part]) -> None:
         raise MlpperfError(f"{which} {some(missing, NUMBERS_MOST)} of {of} {are} missing.")
     every = {series for part in parts for series in part.result.findings}
     for part in parts:
-        mine, shard = dealt(every, part.shard)
+        mine, shard = dealt(every, part.shard, part.result.policy)
         if not part.result.same and (shard != part.shard or mine != set(part.result.findings)):
             lacks = part.shard.listed - len(every)
             why = f": {count(lacks, 'benchmark')} less in all than listed" if lacks > 0 else ""
@@ -185,7 +186,31 @@ def _findings(runs: Sequence[Part]) -> tuple[dict[Series, Finding], list[str]]:
         ]
         if len(known) > 1 and differing([finding for finding, _ in known], tests):
             sentences.append(difference(*zip(*known, strict=True)))
-    return findings, sentences
+    return {**findings, **_timed_together(findings, runs)}, sentences
+
+
+def _timed_together(
+    findings: Mapping[Series, Finding], runs: Sequence[Part]
+) -> dict[Series, Finding]:
+    """The series whose times a budget divides, with those of one run: another machine has others.
+
+    That is a run that exceeds a budget, or else the one that timed most of them.
+    """
+    policy = runs[0].result.policy
+    tied = [series for series in findings if needed(policy, series)]
+
+    def merit(part: Part) -> tuple[bool, int]:
+        timed = [series for series in tied if part.result.findings[series].processes]
+        return bool(part.result.budgets(Kept.EXCEEDED)), len(timed)
+
+    of_run = max(runs, key=merit).result.findings
+    return {
+        series: replace(
+            findings[series],
+            seconds=dict(of_run[series].seconds) if of_run[series].processes else {},
+        )
+        for series in (tied if len(runs) > 1 else ())
+    }
 
 
 def _in_all_runs(shards: Iterable[Sequence[Mapping[str, str]]]) -> dict[str, str]:

@@ -190,7 +190,7 @@ def _steps(
     comparison = begun
     planned = plan(context, skip_unchanged=differing is not None)
     if comparison.shard:
-        planned, shard = planned.part(comparison.shard)
+        planned, shard = planned.part(comparison.shard, comparison.policy)
         comparison = replace(comparison, shard=shard)
     given = comparison.budget
     budget = given or usual_budget(planned.series)

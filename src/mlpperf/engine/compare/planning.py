@@ -12,6 +12,7 @@ from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.commands import COMMANDS
 from ..suites.discovery import Suite
+from ..suites.policy import Policy
 from ..suites.pyproject import text_of
 from ..suites.series import Series
 from ..table import grouped
@@ -52,9 +53,9 @@ class Plan:
     registered: Mapping[str, str] = field(default_factory=dict)
     own: Mapping[Series, None] = field(default_factory=dict)
 
-    def part(self, shard: Shard) -> tuple[Plan, Shard]:
+    def part(self, shard: Shard, policy: Policy) -> tuple[Plan, Shard]:
         """What a shard calls, and the shard with what it is a part of."""
-        mine, known = dealt(self.findings, shard)
+        mine, known = dealt(self.findings, shard, policy)
         findings = {one: finding for one, finding in self.findings.items() if one in mine}
         return replace(
             self, findings=findings, series=[one for one in self.series if one in mine]

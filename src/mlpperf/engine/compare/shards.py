@@ -16,7 +16,8 @@ import msgspec
 from ... import __version__
 from ...errors import MlpperfError
 from ..history.fields import Count, OneOrMore
-from ..suites.series import Series
+from ..suites.policy import NONE, Policy
+from ..suites.series import Series, fits
 from ..versions.pair import Pair
 
 SHARDS_MOST = 1000
@@ -71,13 +72,24 @@ def check_versions(pair: Pair) -> None:
             )
 
 
-def dealt(series: Collection[Series], shard: Shard) -> tuple[set[Series], Shard]:
+def dealt(
+    series: Collection[Series], shard: Shard, policy: Policy = NONE
+) -> tuple[set[Series], Shard]:
     """The series that belong to a shard, and the shard with what it is a part of.
 
-    Every n-th series, in the order of the hashes of their names.
+    Every n-th series, in the order of the hashes of their names. A series whose time is counted in
+    calls of a reference goes where the reference is: times of two machines cannot be divided.
     """
     texts = {one: "\0".join(one).encode(errors="surrogatepass") for one in series}
     ordered = sorted(series, key=lambda one: hashlib.sha256(texts[one]).digest())
     names = hashlib.sha256(b"\1".join(sorted(texts.values()))).hexdigest()
-    mine = set(ordered[shard.number - 1 :: shard.of])
+    first = {one: one for one in ordered}  # of those that stay together
+    for budget in policy.budgets if shard.of > 1 else ():
+        patterns = (budget.series, budget.reference)
+        tied = [one for one in ordered if budget.reference and any(fits(p, one) for p in patterns)]
+        joined = {first[one] for one in tied}
+        first |= {one: first[tied[0]] for one in ordered if first[one] in joined}
+    leading = [one for one in ordered if first[one] == one]
+    chosen = set(leading[shard.number - 1 :: shard.of])
+    mine = {one for one in ordered if first[one] in chosen}
     return mine, msgspec.structs.replace(shard, listed=len(texts), names=names)
