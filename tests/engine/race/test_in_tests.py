@@ -1,10 +1,13 @@
 """Two benchmarks in one test: faster, not fast enough, or undecided, which is no pass."""
 
+import io
 import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +100,38 @@ def test_a_factor_is_a_positive_number(judged: Callable[..., Any], by: float) ->
 def test_the_other_is_a_benchmark_too() -> None:
     with pytest.raises(MlpperfError, match=r"takes a benchmark: mlpperf_benchmark\(sorted, "):
         Benchmark(list, (), {}).faster_than(sorted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (partial(io.StringIO.read, io.StringIO("a")), "changes what it is given"),
+        (partial(list.sort, [2, 1]), "changes what it is given"),
+        (partial(sum, (i for i in range(3))), "can be read once only"),
+        (partial(next, iter([1, 2, 3])), "changes what it is given"),
+        (time.perf_counter_ns, "does not return the same in each call"),
+    ],
+)
+def test_calls_that_do_not_do_what_the_first_did_are_undecided(
+    call: Callable[[], Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_tests, "how_many_times", lambda *_: Interval(2.0, 1.8, 2.2))
+    used, other = Benchmark(call, (), {}), Benchmark(list, (), {})
+    for one, another in ((used, other), (other, used)):
+        with pytest.raises(pytest.fail.Exception, match=f"^undecided: .* {sentence}: "):
+            one.faster_than(another)
+
+
+def test_what_is_used_up_while_it_is_timed_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = dict.fromkeys(range(2), True)
+
+    def use(*_: object) -> Interval:
+        left.clear()
+        return Interval(2.0, 1.8, 2.2)
+
+    monkeypatch.setattr(in_tests, "how_many_times", use)
+    with pytest.raises(pytest.fail.Exception, match="does not return the same in each call"):
+        Benchmark(left.copy, (), {}).faster_than(Benchmark(list, (), {}))
 
 
 TESTS = """

@@ -18,6 +18,7 @@ from ..words import times
 from ..worker.memory import without_collections
 from ..worker.rounds import FUNCTIONS, Turns
 from ..worker.runner import Clock, Runner
+from .state import state
 
 CONFIDENCE = 0.99  # each side of the interval fails in one test of 200
 # One process is one sample: where its code and data lie may favour a function by as much as this.
@@ -39,13 +40,38 @@ class Benchmark:
     ) -> None:
         self.name: str = getattr(function, "__qualname__", repr(function))
         self._call = partial(function, *args, **kwargs) if args or kwargs else function
+        before = state((function, args, kwargs))
         self.result = self._call()
+        self._returned = state(self.result)
+        self._used = ""
+        if before is None:
+            self._used = "is given what can be read once only: give it what each call can read anew"
+        elif before != state((function, args, kwargs)):
+            self._used = (
+                "changes what it is given: let it make new arguments in each call, or call it once "
+                "before if further calls do the same work"
+            )
+
+    def call_again(self) -> None:
+        """Fail the test if a further call is seen not to do what the first did."""
+        import pytest
+
+        if not self._used:
+            result = self._call()
+            if state(result) != self._returned and not _equal(result, self.result):
+                self._used = (
+                    "does not return the same in each call: give it what calls do not use up, and "
+                    "no chance or time of day"
+                )
+        if self._used:
+            pytest.fail(f"undecided: {self.name} {self._used}", pytrace=False)
 
     def faster_than(self, other: Benchmark, by: float = 1.0, seconds: float = SECONDS) -> Interval:
         """Fail the test unless this takes less time than `other`, by this factor at least.
 
         Both take turns in this process for some seconds. Returns how many times as fast this one
-        is, with an interval. The test fails, too, if the interval contains `by`: that is undecided.
+        is, with an interval. The test fails, too, if the interval contains `by`: that is undecided,
+        as is what calls that use up their arguments would take.
 
         Raises `MlpperfError` if `other` is no benchmark, or `by` or `seconds` no positive number.
         """
@@ -57,7 +83,11 @@ class Benchmark:
         for name, value in (("by", by), ("seconds", seconds)):
             if not 0 < value < math.inf:
                 raise MlpperfError(f"{name} must be a positive number, not {value!r}")
+        for one in (self, other):
+            one.call_again()
         speedup = how_many_times(self._call, other._call, seconds)
+        for one in (self, other):
+            one.call_again()
         size = f"{self.name} is {_shown(speedup)} times as fast as {other.name}"
         if speedup.high < by:
             pytest.fail(f"{size}, not {by:g} times", pytrace=False)
@@ -92,6 +122,14 @@ def how_many_times(
     below, above = map(quickest, turns.times)
     ratio = ratio_interval(np.asarray(above / below), CONFIDENCE)
     return Interval(ratio.median, ratio.low / (1 + LAYOUT), ratio.high * (1 + LAYOUT))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two objects say that they are equal."""
+    try:
+        return one is not other and bool(one == other)
+    except Exception:  # of arrays, for example
+        return False
 
 
 def _shown(speedup: Interval) -> str:
