@@ -85,6 +85,17 @@ def test_each_run_begins_without_what_the_one_before_left(tmp_path: Path) -> Non
     assert (tmp_path / "data/own").read_text(encoding="ascii") == "own"
 
 
+@pytest.mark.parametrize(("does", "times"), [("touch new", 2), ("touch a.pyc", 1)])
+def test_the_next_run_counts_too_if_it_finds_something(
+    does: str, times: int, tmp_path: Path
+) -> None:
+    copy = runs(tmp_path, f"ls new; {does}")
+    for _ in range(2):
+        assert [one.output for one in copy.runs(RUN)] == [b"", b"new\n"][:times]
+        assert not (tmp_path / "new").exists()
+    assert len(copy.begin(RUN, None).call()) == times
+
+
 def test_what_a_failed_run_leaves_is_removed(tmp_path: Path) -> None:
     copy = runs(tmp_path, "touch new; exit 1")
     with pytest.raises(FailedError):
@@ -103,7 +114,7 @@ def test_a_command_that_cannot_be_timed_at_the_base_only_is_not_new(tmp_path: Pa
         raise NotTimedError("why")
 
     ended = Ended(1.0, 1.0, 0, b"", b"")
-    well = {"peak": lambda _: (1, ended), "call": lambda _: ended, "output": lambda *_: b""}
+    well = {"peak": lambda _: (1, ended), "runs": lambda _: [ended], "output": lambda *_: b""}
     base, head = (SimpleNamespace(check=one, **well) for one in (check, lambda _: None))
     task = Task("dry_run", "commands", series=[RUN])
     versions = SimpleNamespace(all=lambda: {"base": base, "head": head}, task=task)

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,14 @@ class CommandCopy(Copy):
             ended = called(*self._how(series, report))
         return self._ended_well(series, ended)
 
+    def runs(self, series: Names) -> list[Ended]:
+        """A run; if it leaves something, also the next one, which finds that."""
+        with self._leaving_nothing(series) as leaves:
+            ended = [self._ended_well(series, called(*self._how(series)))]
+            if leaves():
+                ended.append(self._ended_well(series, called(*self._how(series))))
+        return ended
+
     def peak(self, series: Names) -> tuple[int, Ended]:
         """The peak memory of a command in bytes, and how it ended; raises as `call` does."""
         with self._leaving_nothing(series):
@@ -78,17 +86,22 @@ class CommandCopy(Copy):
         return peak, self._ended_well(series, ended)
 
     @contextlib.contextmanager
-    def _leaving_nothing(self, series: Names) -> Iterator[None]:
-        """Remove what a run leaves in the folder of its version, where the next would find it.
+    def _leaving_nothing(self, series: Names) -> Iterator[Callable[[], bool]]:
+        """Remove at the end what runs leave in the folder of their version; yields whether they do.
 
-        The first run shows what that is. `NotTimedError` is raised if it changes what was there.
+        The first ones show what that is. `NotTimedError` is raised if they change what was there.
         """
-        before = {} if series in self._left else _sizes(self._side.whole)
+        first = series not in self._left
+        before = _sizes(self._side.whole) if first else {}
+
+        def leaves() -> bool:
+            return bool(_sizes(self._side.whole).keys() - before if first else self._left[series])
+
         after = dict[Path, int]()
         try:
-            yield
+            yield leaves
         finally:
-            if series not in self._left:
+            if first:
                 after = _sizes(self._side.whole)
                 self._left[series] = [place for place in after if place not in before]
             for place in self._left[series]:
@@ -204,13 +217,13 @@ class _CommandRunner(Runner):
     """Runs a command; its own time counts, not what is checked before and after."""
 
     def __init__(self, copy: CommandCopy, series: Names) -> None:
-        super().__init__(lambda: copy.call(series))
+        super().__init__(lambda: copy.runs(series))
 
     def block(self, args: tuple[Any, ...] = (), clock: Clock = time.perf_counter_ns) -> float:
         """Seconds per call over one block."""
-        calls = [self.call() for _ in range(self.calls)]
+        calls = [one for _ in range(self.calls) for one in self.call()]
         self.cpu_seconds = [*self.cpu_seconds, *(one.cpu_seconds for one in calls)]
-        return float(sum(one.seconds for one in calls) / self.calls)
+        return float(sum(one.seconds for one in calls) / len(calls))
 
 
 def dry_run(versions: Any) -> Iterator[DryRun]:
@@ -252,16 +265,16 @@ def _run_through(
             copy.check(names)
         with at_most(task.longest):
             peak, first = copy.peak(names)
-        calls, start = [first], time.perf_counter()
+        calls, start = [[first]], time.perf_counter()
         while len(calls) < 2 or (
             len(calls) <= task.repeat and time.perf_counter() - start < CALLED_AGAIN
         ):
             with at_most(task.longest):
-                calls.append(copy.call(names))
-        seconds = calls[-1].seconds
-        answer.took[side] = CallTime(seconds, seconds, 0.0)
+                calls.append(copy.runs(names))
+        whole = sum(one.seconds for one in calls[-1])
+        answer.took[side] = CallTime(whole / len(calls[-1]), whole, 0.0)
         answer.memory[side] = {"peak": peak, "allocations": 0}
-        outputs[side] = {copy.output(names, one) for one in calls}
+        outputs[side] = {copy.output(names, one) for one, *_ in calls}
 
 
 def _run_on(
