@@ -97,20 +97,21 @@ class CommandCopy(Copy):
         def leaves() -> bool:
             return bool(_sizes(self._side.whole).keys() - before if first else self._left[series])
 
-        after = dict[Path, int]()
+        after = dict[str, int]()
         try:
             yield leaves
         finally:
             if first:
                 after = _sizes(self._side.whole)
-                self._left[series] = [place for place in after if place not in before]
+                self._left[series] = [Path(place) for place in after if place not in before]
             for place in self._left[series]:
                 _remove(place)
-        for place, size in before.items():
-            if after.get(place) != size:
+        for own, size in before.items():
+            if after.get(own) != size:
+                name = os.path.relpath(own, self._side.whole)
                 raise NotTimedError(
-                    f"it changes {place.relative_to(self._side.whole)} of its version, so its next "
-                    "run would not do the same: let it work on a copy, as `sh -c` can make one"
+                    f"it changes {name} of its version, so its next run would not do the same: "
+                    "let it work on a copy, as `sh -c` can make one"
                 )
 
     def _how(self, series: Names, report: str = "") -> tuple[list[str], dict[str, str], str, bytes]:
@@ -196,10 +197,14 @@ class CommandCopy(Copy):
         return {**kept, **given, **leading, **observed}
 
 
-def _sizes(folder: str) -> dict[Path, int]:
+def _sizes(folder: str) -> dict[str, int]:
     """The size of whatever is in a folder, but for compiled Python files."""
-    places = (p for p in Path(folder).rglob("*") if p.suffix != ".pyc" and p.name != "__pycache__")
-    return {place: 0 if place.is_dir() else place.lstat().st_size for place in places}
+    sizes = dict[str, int]()
+    for where, folders, files in os.walk(folder):
+        sizes |= {f"{where}{os.sep}{one}": 0 for one in folders if one != "__pycache__"}
+        places = [f"{where}{os.sep}{one}" for one in files if not one.endswith(".pyc")]
+        sizes |= {place: os.lstat(place).st_size for place in places}
+    return sizes
 
 
 def _remove(place: Path) -> None:
