@@ -1,6 +1,7 @@
 """What copies with extension modules share is found, and nothing if they share nothing."""
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,6 +114,47 @@ def test_the_names_in_a_library_are_read(compiler: Any, tmp_path: Path) -> None:
     assert "libeffort.so" in names(str(module)).needed
     (tmp_path / "text.so").write_text("no library")
     assert names(str(tmp_path / "text.so")) == ("text.so", ())
+
+
+ASKS = """
+import sys
+from pathlib import Path
+from mlpperf.engine.worker.independence import why_dependent
+from mlpperf.engine.worker.isolation import World
+worlds = [World(Path(place), ["quick"], compiled=True) for place in sys.argv[1:]]
+for world in worlds:
+    world.inside(__import__)("quick")
+print(why_dependent(worlds))
+"""
+GLOBALLY = {
+    "_fast": """
+import os, sys
+flags = sys.getdlopenflags()
+sys.setdlopenflags(flags | os.RTLD_GLOBAL)
+from quick._fast import *
+sys.setdlopenflags(flags)
+""",
+    "libeffort.so": """
+import ctypes
+ctypes.CDLL(__file__.replace("__init__.py", "libeffort.so"), mode=ctypes.RTLD_GLOBAL)
+from quick._fast import *
+""",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what is loaded")
+@pytest.mark.parametrize("library", GLOBALLY)
+def test_a_library_that_is_loaded_for_the_whole_process_is_not_independent(
+    library: str, compiler: Any, tmp_path: Path
+) -> None:
+    roots = [compiler.package_with_library(tmp_path / side, 1) for side in ("base", "head")]
+    for root in roots:
+        (root / "quick/__init__.py").write_text(GLOBALLY[library], "utf-8")
+    # In a process of its own, as it stays loaded.
+    asked = [sys.executable, "-c", ASKS, *map(str, roots)]
+    reason = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert reason.startswith(library)
+    assert "is loaded for the whole process (RTLD_GLOBAL)" in reason
 
 
 def test_what_is_loaded_may_be_unknown(

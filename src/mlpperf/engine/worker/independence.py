@@ -7,6 +7,8 @@ of its file, and libraries for bindings keep types by their names. So what is lo
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import filecmp
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .isolation import World, leave
-from .libraries import libraries_in, loaded, names
+from .libraries import libraries_in, loaded, mapped_at, names, symbols
 from .registers import kept
 from .registrations import attribute, belongs, is_a, outside_modules
 
@@ -88,6 +90,8 @@ def _shared_library(worlds: Sequence[World]) -> str:
                 return f"{Path(file).name} of {world.side} is not loaded from its own file"
         if name := _foreign_library(world, mapped):
             return f"{name} of {world.side} differs from the one of this name that is loaded"
+        if name := _global_library(world, mapped):
+            return f"{name} of {world.side} is loaded for the whole process (RTLD_GLOBAL)"
     return ""
 
 
@@ -96,6 +100,18 @@ def _extension_modules(world: World) -> Iterator[str]:
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file.endswith(tuple(EXTENSION_SUFFIXES)):
             yield os.path.realpath(file)
+
+
+def _global_library(world: World, mapped: Collection[str]) -> str:
+    """A library of a copy to which the calls of another copy's libraries may go."""
+    below, process = os.path.realpath(world.root) + os.sep, ctypes.CDLL(None)
+    for file in sorted(file for file in mapped if file.startswith(below)):
+        for name in symbols(file):
+            with contextlib.suppress(AttributeError, ValueError):  # nothing has that name
+                address = ctypes.cast(getattr(process, name), ctypes.c_void_p).value or 0
+                if mapped_at(address) == file:
+                    return Path(file).name
+    return ""
 
 
 def _foreign_library(world: World, mapped: Collection[str]) -> str:

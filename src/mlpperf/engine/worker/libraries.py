@@ -11,7 +11,9 @@ from typing import BinaryIO, NamedTuple
 
 MAPS = "/proc/self/maps"
 LOAD, DYNAMIC = 1, 2  # kinds of segments
-NEEDED, STRINGS, NAME = 1, 5, 14  # kinds of entries in the dynamic segment
+NEEDED, STRINGS, SYMBOLS, NAME = 1, 5, 6, 14  # kinds of entries in the dynamic segment
+SYMBOL = struct.Struct("<IBBHQQ")  # name, binding and type, visibility, section, value, size
+SYMBOLS_MOST = 1000
 
 
 class Names(NamedTuple):
@@ -29,6 +31,16 @@ def loaded() -> frozenset[str] | None:
         return None
     fields = (line.split(maxsplit=5) for line in lines)
     return frozenset(of[5] for of in fields if len(of) == 6 and of[5].startswith("/"))
+
+
+def mapped_at(address: int) -> str:
+    """The file that is mapped there; empty if there is none."""
+    for line in Path(MAPS).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        place, *_, file = line.split(maxsplit=5)
+        first, last = (int(one, 16) for one in place.split("-"))
+        if first <= address < last:
+            return file
+    return ""
 
 
 def libraries_in(folder: str) -> Iterator[str]:
@@ -51,31 +63,57 @@ def names(file: str) -> Names:
 
 
 def _read(content: BinaryIO, plain: Names) -> Names:
-    """By the format of 64-bit ELF files."""
-    head = content.read(64)
-    if head[:6] != b"\x7fELF\x02\x01":
-        return plain
-    (start,) = struct.unpack_from("<Q", head, 32)
-    size, number = struct.unpack_from("<HH", head, 54)
-    segments, entries = [], b""
-    for position in range(start, start + size * number, size):
-        content.seek(position)
-        kind, _, offset, address, _, length = struct.unpack("<IIQQQQ", content.read(40))
-        if kind == LOAD:
-            segments.append((address, offset, length))
-        elif kind == DYNAMIC:
-            content.seek(offset)
-            entries = content.read(length)
-    pairs = list(struct.iter_unpack("<qQ", entries[: len(entries) // 16 * 16]))
-    table = next((value for tag, value in pairs if tag == STRINGS), 0)
-    inside = (s for s in segments if s[0] <= table < s[0] + s[2])
-    address, offset, _ = next(inside, (0, 0, 0))
+    dynamic = _Dynamic(content)
+    own = list(map(dynamic.text, dynamic.values(NAME)))
+    return Names(own[0] if own else plain.own, tuple(map(dynamic.text, dynamic.values(NEEDED))))
 
-    def text(value: int) -> str:
-        content.seek(table - address + offset + value)
-        return content.read(4096).partition(b"\0")[0].decode("utf-8", "replace")
 
-    own = [text(value) for tag, value in pairs if tag == NAME]
-    return Names(
-        own[0] if own else plain.own, tuple(text(value) for tag, value in pairs if tag == NEEDED)
-    )
+def symbols(file: str) -> list[str]:
+    """The first names of functions and data that a shared library has for others."""
+    try:
+        with Path(file).open("rb") as content:
+            dynamic = _Dynamic(content)
+            (start,), (end,) = dynamic.values(SYMBOLS), dynamic.values(STRINGS)
+            content.seek(dynamic.offset(start))
+            read = content.read(SYMBOL.size * min((end - start) // SYMBOL.size, SYMBOLS_MOST))
+            listed = [one for one in SYMBOL.iter_unpack(read) if one[3]]  # defined in a section
+            return [dynamic.text(name) for name, binding, *_ in listed if binding >> 4]
+    except (OSError, struct.error, ValueError):
+        return []
+
+
+class _Dynamic:
+    """The dynamic segment of a library, by the format of 64-bit ELF files; `ValueError` if none."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        self._content = content
+        head = content.read(64)
+        if head[:6] != b"\x7fELF\x02\x01":
+            raise ValueError
+        (start,) = struct.unpack_from("<Q", head, 32)
+        size, number = struct.unpack_from("<HH", head, 54)
+        self._segments, entries = [], b""
+        for position in range(start, start + size * number, size):
+            content.seek(position)
+            kind, _, offset, address, _, length = struct.unpack("<IIQQQQ", content.read(40))
+            if kind == LOAD:
+                self._segments.append((address, offset, length))
+            elif kind == DYNAMIC:
+                content.seek(offset)
+                entries = content.read(length)
+        self._pairs = list(struct.iter_unpack("<qQ", entries[: len(entries) // 16 * 16]))
+
+    def values(self, wanted: int) -> list[int]:
+        """The values of all entries of a kind."""
+        return [value for tag, value in self._pairs if tag == wanted]
+
+    def offset(self, place: int) -> int:
+        """Where in the file an address is."""
+        inside = (s for s in self._segments if s[0] <= place < s[0] + s[2])
+        address, offset, _ = next(inside, (0, 0, 0))
+        return place - address + offset
+
+    def text(self, value: int) -> str:
+        """The text at a place in the table of strings."""
+        self._content.seek(self.offset(next(iter(self.values(STRINGS)), 0)) + value)
+        return self._content.read(4096).partition(b"\0")[0].decode("utf-8", "replace")
