@@ -11,6 +11,7 @@ from mlpperf.engine.pool.process import TaskWorker
 from mlpperf.engine.versions.diff import changes
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.protocol import Extents, Inventory, Side, Task, Touch
+from mlpperf.errors import MlpperfError
 
 STREETS = """
 def walk():
@@ -730,6 +731,31 @@ def test_it(benchmark):
     assert why == (
         f"imports {named} instead of src/city/maps.py (when the suite is loaded)" if named else ""
     )
+
+
+@pytest.mark.parametrize("is_project", [True, False])
+@pytest.mark.parametrize("source", ["", "src/"])
+def test_what_changed_in_another_project_of_the_repository_must_not_come_from_its_installation(
+    source: str, is_project: bool, tmp_path: Path
+) -> None:
+    packages = tmp_path / "lib/site-packages"
+    (packages / "core").mkdir(parents=True)
+    (packages / "core/maps.py").write_text("def draw(): pass\n")
+    tests = f"""
+import sys
+sys.path.insert(0, {str(packages)!r})
+
+def test_it(benchmark):
+    from core import maps
+    benchmark(maps.draw)
+"""
+    base, head = ({f"other/{source}core/maps.py": f"def draw(): {n}\n"} for n in "12")
+    base |= {"other/setup.cfg": ""} if is_project else {}
+    if not is_project:
+        assert len(touched(tmp_path, tests, head, base)) == 1
+        return
+    with pytest.raises(MlpperfError, match=f"core/maps.py from .* in place of other/{source}core"):
+        touched(tmp_path, tests, head, base)
 
 
 def test_what_runs_the_suite_is_not_what_changed(tmp_path: Path) -> None:

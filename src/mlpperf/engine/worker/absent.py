@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from .asked import on_asking
+from .callers import is_ours, outer_file
 from .origins import Origins
-from .watching import BY_PYTEST, IMPORT, is_ours, outer_file
+from .watching import BY_PYTEST, IMPORT
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 LISTING = ("os.listdir", "os.scandir")

@@ -266,6 +266,11 @@ def _places(versions: Versions) -> Iterator[Message]:
             yield Places(names, sorted(beginnings.places))
 
 
+def _check_siblings(watch: Watch) -> None:
+    if watch.stray:
+        raise MixedError("the project", watch.stray)
+
+
 def _touch(versions: Versions) -> Iterator[Message]:
     """Whether each series may run anything that changed, in either version, and why.
 
@@ -275,9 +280,11 @@ def _touch(versions: Versions) -> Iterator[Message]:
     versions.runner()
     sides = task.sides.items()
     wholes = {name: side.whole for name, side in sides}
-    watch = Watch(task.changed, {name: side.root for name, side in sides}, wholes)
+    packages = [package for _, side in sides for package in side.packages]
+    watch = Watch(task.changed, {name: side.root for name, side in sides}, wholes, packages)
     with watch:
         copies = versions.all()
+    _check_siblings(watch)
     shared = watch.loaded() or _unexplained(versions, watch)
     touching = Touching(watch, task.longest, WATCHED_SECONDS / max(len(task.series), 1))
     set_aside()  # collections are quick then
@@ -287,6 +294,7 @@ def _touch(versions: Versions) -> Iterator[Message]:
         why_touched, by_calls, executed = shared, not shared, []
         for side, copy in copies.items() if not shared else ():
             reason = touching.reason(copy, names, following, task.sides[side])
+            _check_siblings(watch)
             why_touched = why_touched or reason.why
             executed += [reason.execution] if reason.execution else []
             by_calls = by_calls and (reason.by_calls or not reason.why)

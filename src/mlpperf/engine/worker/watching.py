@@ -14,13 +14,14 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from .asked import folder_of, on_asking, on_reading
+from .callers import HERE, is_ours, outer_file
 from .children import ended_children, has_children
 from .execution import Place
 from .native import hidden_by_compilers, readers_unheard
@@ -44,10 +45,8 @@ ASKED = {"git", "hg", "file", "uname", "ldconfig", "gcc", "cc", "ld", "lscpu", "
 IMPORT = "<frozen importlib._bootstrap_external>"
 # These look for modules and installed packages in all folders of the path, whatever else is there.
 LISTING = (IMPORT, os.path.join(os.path.dirname(importlib.__file__), "metadata"))  # noqa: PTH118, PTH120
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 BY_PYTEST = f"{os.sep}_pytest{os.sep}"
-HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
-# Files of the worker that call what is timed; the others look for files of their own accord.
-CALLING = tuple(f"{HERE}{name}.py" for name in ("runner", "fixtures"))
 
 
 class Watch:
@@ -61,10 +60,12 @@ class Watch:
     effects : what comes of each file that differs, as `versions.following.Effect` has it.
     roots : the folder of each version, to which the paths of files are relative.
     wholes : that of its repository.
+    packages : the names of the packages that are the project's own.
 
     Attributes
     ----------
     imported : why something that differs has been imported; nothing if it has not.
+    stray : what comes from an installed project of the repository in place of what differs.
     entered : how often functions began, by their file, line and name.
     """
 
@@ -73,7 +74,9 @@ class Watch:
         effects: Mapping[str, Mapping[str, Any]],
         roots: Mapping[str, str],
         wholes: Mapping[str, str],
+        packages: Iterable[str] = (),
     ) -> None:
+        self._packages, self.stray = frozenset(packages), ""
         self._effects = effects
         self._roots = {side: os.path.realpath(root) for side, root in roots.items()}
         self._files: dict[str, str] = {}  # by their real path
@@ -113,6 +116,7 @@ class Watch:
         for place in map(os.path.realpath, filter(None, files)):  # such as of what runs the suite
             if os.path.basename(place) in self._names and not is_standard(place):  # noqa: PTH119
                 self._audit_elsewhere(place)
+        self.stray = ""  # what runs the suite is none of the project
         threading.settrace(self._look)
         sys.addaudithook(self._audit)
         on_asking(self._audit_asking)
@@ -235,15 +239,27 @@ class Watch:
         """A module is run that lies in neither version; it may be one of theirs, installed."""
         if self._is_own(place):
             return
-        file = Path(place)
+        file, (_, installed, module) = (
+            Path(place),
+            place.rpartition("/site-packages/"),
+        )
         for name in self._effects:
+            if installed and self._is_of_another_project(name, module):
+                self.stray = f"{module} from {place}, in place of {name},"
             tail = re.split(r"(?:^|/)(?:(?:\.\.|src|lib|python)/)+", name)[-1]
             alone = "/" not in tail and not (file.parent / "__init__.py").exists()
             if file.as_posix().endswith(f"/{tail}") and (alone or "/" in tail):
-                _, installed, module = place.rpartition(f"{os.sep}site-packages{os.sep}")
                 place = f"the installed {module}" if installed else place
                 self._blind = f"imports {place} instead of {name}"
                 return
+
+    def _is_of_another_project(self, name: str, module: str) -> bool:
+        """Whether a file that differs is such a module of another project of the repository."""
+        if module.partition("/")[0] in self._packages or not f"/{name}".endswith(f"/{module}"):
+            return False
+        folders = [Path(root, name.removesuffix(module)) for root in self._roots.values()]
+        above = [folder.parent for folder in folders if folder.name == "src"]
+        return any((at / file).is_file() for at in (*folders, *above) for file in PROJECT_FILES)
 
     def _audit_file(self, event: str, given: Any) -> None:
         """A file is opened, or a folder listed."""
@@ -381,20 +397,3 @@ class Watch:
 
 def _beat() -> None:
     """Called to see whether calls are seen."""
-
-
-def outer_file(frame: FrameType | None) -> tuple[str, set[str]]:
-    """The file of the first caller outside the standard library, and the files in between."""
-    between: set[str] = set()
-    while frame:
-        file = frame.f_code.co_filename
-        if not (is_standard(file) or file.startswith("<frozen ")):
-            return file, between
-        between.add(os.path.basename(file))  # noqa: PTH119
-        frame = frame.f_back
-    return "", between
-
-
-def is_ours(file: str) -> bool:
-    """Whether a file is one of the worker that looks for files of its own accord."""
-    return file.startswith(HERE) and file not in CALLING
