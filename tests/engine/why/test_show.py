@@ -221,7 +221,7 @@ def test_a_slowdown_is_explained_with_what_is_left_of_the_budget(
     request, series, budget = asked.call_args.args
     assert (request.base, request.head, request.exact) == ("1" * 40, "2" * 40, True)
     assert (series, budget) == ([SERIES], 80.0)
-    assert shown.in_json({})["causes"]["parts"] == 6
+    assert shown.in_json({"trouble": []})["causes"]["parts"] == 6
     assert "f (a.py:3)" in shown.in_markdown().replace("\\", "")
     assert len(shown.in_text()) == 1
     assert (tmp_path / "causes.jsonl").read_text().count("\n") == 1
