@@ -9,6 +9,8 @@ import pickle
 from types import FunctionType
 from typing import Any
 
+from ..worker.registrations import held_with
+
 PROTOCOL = 4  # of pickle; what it would write is the state
 
 
@@ -43,9 +45,7 @@ class _Pickler(pickle.Pickler):
         if value is tuple:
             return NotImplemented
         if isinstance(value, FunctionType):
-            cells = [_content(cell) for cell in value.__closure__ or ()]
-            held = [value.__qualname__, value.__defaults__, value.__kwdefaults__, *cells]
-            return tuple, (held,)
+            return tuple, ([value.__qualname__, *held_with(value)],)
         if isinstance(value, type):
             return tuple, ([value.__module__, value.__qualname__],)
         reduce = copyreg.dispatch_table.get(type(value))
@@ -54,13 +54,6 @@ class _Pickler(pickle.Pickler):
         except Exception:  # whatever cannot be written
             reduced = f"{type(value).__qualname__} {_place(value)}"
         return (tuple, (reduced,)) if isinstance(reduced, str) else reduced
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return None  # nothing yet
 
 
 def _place(value: Any) -> Any:

@@ -99,7 +99,7 @@ def mentioned(
     used: set[int] = set()  # what is called, or has an attribute taken of it
     copied: set[int] = set()  # docstrings that only become those of something else
     named: set[int] = set()  # functions that import a module whose name is there
-    shown: set[int] = set()  # what is only for people to read
+    shown: set[int] = set()  # texts for people, such as messages
     while left:
         node = left.pop()
         if id(node) in left_out:

@@ -38,6 +38,12 @@ def attribute(value: Any, name: str) -> Any:
         return None
 
 
+def held_with(function: FunctionType) -> list[Any]:
+    """What a function holds besides its code: defaults, and the variables around it."""
+    cells = [attribute(cell, "cell_contents") for cell in function.__closure__ or ()]
+    return [function.__defaults__, function.__kwdefaults__, cells]
+
+
 def outside_modules() -> Iterator[ModuleType]:
     """The modules outside of all copies, if it is nobody's turn."""
     return (module for module in list(sys.modules.values()) if isinstance(module, ModuleType))

@@ -17,7 +17,7 @@ from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleTy
 from typing import Any
 
 from .isolation import World, common_temporary
-from .registrations import PLAIN, is_a
+from .registrations import PLAIN, held_with, is_a
 
 # Of modules and classes: what differs in others of these is followed in the source.
 LEFT_OUT = {"__builtins__", "__cached__", "__doc__", "__file__", "__loader__", "__path__"}
@@ -161,10 +161,10 @@ class Comparison:
             return False
         if ours.co_filename.startswith("<") and not _same_code(ours, theirs):  # made of a string
             return False
-        around = [_around(one), _around(other)]
+        given = [held_with(one), held_with(other)]
         if not self._differs:
-            around = [[*a, _annotations(f)] for a, f in zip(around, (one, other))]
-        return self._same_each(*around, depth=depth)
+            given = [[*held, _annotations(f)] for held, f in zip(given, (one, other))]
+        return self._same_each(*given, depth=depth)
 
     def _same_parts(self, one: Any, other: Any, depth: int) -> bool:
         """Whether two values of one kind hold the same, as far as is seen without their code."""
@@ -234,12 +234,6 @@ def _label(value: Any) -> str:
     if is_a(value, tuple, frozenset):
         return f"{_name(type(value))} {sorted(map(_label, value))}"
     return _name(value if is_a(value, type, FunctionType) else type(value))
-
-
-def _around(function: FunctionType) -> list[Any]:
-    """What a function holds besides its code: defaults, and the variables around it."""
-    cells = [_raw(cell, "cell_contents") for cell in function.__closure__ or ()]
-    return [function.__defaults__, function.__kwdefaults__, cells]
 
 
 def _annotations(function: FunctionType) -> Any:
