@@ -12,7 +12,7 @@ from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.parts import NEW_NAMES, Diff, DiffPart, Parts
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.why.causes import Estimate, explanation, versions_of
-from mlpperf.engine.why.experiment import NOTHING, Blocks, log_ratio
+from mlpperf.engine.why.experiment import NOTHING, Blocks, log_ratio, seconds_enough
 from mlpperf.engine.why.search import PROCESSES, search, steps, units_of
 
 SERIES = Series("tests/a.py", "", "test_a", "pytest")
@@ -182,6 +182,18 @@ def test_innocent_parts_are_named_as_rarely_as_promised() -> None:
         processes = [machine.process(list(dict.fromkeys(versions))) for _ in range(8)]
         named += bool(explanation(SERIES, machine.diff, finalists, processes, 1).causes)
     assert named <= 2
+
+
+def test_a_large_change_needs_fewer_seconds_than_a_small_one() -> None:
+    diff = diff_of(3)
+
+    def seconds(factor: float) -> float:
+        machine = Machine(diff, lambda version: factor if version == diff.every else 1.0)
+        return seconds_enough(machine.process([NOTHING, diff.every]), diff.every, 2.0)
+
+    assert seconds(1.5) < 0.1 < 2.0 < seconds(1.01)
+    assert seconds_enough({}, diff.every, 2.0) == math.inf  # neither was timed
+    assert seconds_enough({NOTHING: [1.0], diff.every: [2.0]}, diff.every, 2.0) == math.inf
 
 
 def test_a_version_that_was_not_timed_leaves_the_other_way() -> None:

@@ -22,6 +22,8 @@ Blocks = Mapping[Parts, list[float]]
 Logs = tuple[float, float]  # the logarithm of a ratio, and its standard error within a process
 NOTHING: Parts = frozenset()
 PROBE = 0.02  # seconds of timing that show whether a version can be timed
+# Standard error of a process, as a share of the whole change, that needs no more seconds.
+ERROR_PER_CHANGE = 1 / 30
 
 
 class Experiment:
@@ -145,3 +147,15 @@ def log_ratio(blocks: Blocks, below: Parts, above: Parts) -> Logs:
         estimate.add(blocks[below], blocks[above], 1.0, 0.0)
         return estimate.log_ratios[0], estimate.own_errors[0]
     return math.nan, math.nan
+
+
+def seconds_enough(blocks: Blocks, head: Parts, seconds: float) -> float:
+    """Seconds that suffice for a process, by the blocks of one that had `seconds`.
+
+    They suffice if the change from the base to the head is much larger than its error. Infinite if
+    that is unknown.
+    """
+    change, error = log_ratio(blocks, NOTHING, head)
+    if not (change and error > 0):
+        return math.inf
+    return seconds * (error / (ERROR_PER_CHANGE * change)) ** 2

@@ -23,7 +23,7 @@ from ..words import count
 from ..worker.protocol import DryRun, Places
 from . import search
 from .causes import Causes, explanation, versions_of
-from .experiment import NOTHING, Blocks, Experiment
+from .experiment import NOTHING, Blocks, Experiment, seconds_enough
 from .samples import sampled
 
 BUDGET = 60.0  # seconds of timing
@@ -170,6 +170,7 @@ class _Study:
         self._diff = experiment.diff
         self._start = time.perf_counter()
         self._end, self._budget = self._start + budget, budget
+        self._enough = dict.fromkeys(runs, SECONDS_MOST)  # of a process, for each series
 
     def explanations(self, units: search.Units) -> list[Explanation]:
         """What the parts do to each series."""
@@ -240,8 +241,12 @@ class _Study:
         self._progress(f"{what}, {len(versions)} versions, {left:.0f} s left at most")
         each = (seconds - self._experiment.starting) / len(self._runs)
         least = self._least(len(versions))
-        given = {one: max(least[one], min(each, SECONDS_MOST)) for one in least}
-        return self._experiment.time(versions, given)
+        given = {one: max(least[one], min(each, self._enough[one])) for one in least}
+        timed = self._experiment.time(versions, given)
+        for one, blocks in timed.items():
+            enough = seconds_enough(blocks, self._diff.every, given[one])
+            self._enough[one] = min(enough, SECONDS_MOST)
+        return timed
 
     def _least(self, versions: int) -> dict[Series, float]:
         """Seconds for each series in a process at least."""
