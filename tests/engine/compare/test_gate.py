@@ -251,7 +251,64 @@ def test_growth_needs_sizes_in_the_names() -> None:
     policy = Policy(budgets=[Budget("walk", reference="stand", growth="n")])
     result = compared(policy, timed(WALK, 1.0), QUIET)
     assert result.exit_code == 2
+    assert "so growth has no sizes" in sentences.verdict(result)
+    policy = Policy(budgets=[Budget("sort[1]", reference="sort[100]", growth="n")])
+    result = compared(policy, timed(series("test_sort", "[1]"), 1.0), timed(SMALL, 1.0))
     assert "have no sizes above 1, which growth needs" in sentences.verdict(result)
+
+
+@pytest.mark.parametrize(
+    ("large", "small", "seconds", "code"),
+    [
+        ("[1000-float64]", "[100-float64]", 9.0, 0),  # the size is not the last number
+        ("[1000-float64]", "[100-float64]", 11.5, 1),
+        ("[64-1000]", "[64-100]", 11.5, 1),
+        ("(1000, 'float64')", "(100, 'float64')", 11.5, 1),
+        ("[0.5-1000.0]", "[0.5-100.0]", 11.5, 1),
+        ("[1e3]", "[1e2]", 11.5, 1),
+        ("[20_000]", "[2_000]", 11.5, 1),
+        ("_1000_towns", "_100_towns", 11.5, 1),  # in the name of the function
+        ("_1000_towns", "_100_towns", 9.0, 0),
+        ("[1000-float64]", "[100-float32]", 1.0, 2),
+        ("[1000-8]", "[100-4]", 1.0, 2),
+        ("[1000-quick]", "[100-heap]", 1.0, 2),
+        ("[2M]", "[2k]", 1200.0, 1),
+        ("[1000rows]", "[100rows]", 9.0, 0),
+        ("[big]", "[small]", 1.0, 2),
+        ("[10-0.5]", "[10-0.25]", 1.0, 2),  # sizes below 2
+    ],
+)
+def test_a_size_is_the_only_number_in_which_the_names_differ(
+    large: str, small: str, seconds: float, code: int
+) -> None:
+    one, other = series("test_sort", large), series("test_sort", small)
+    budget = Budget(one.name, reference=other.name, growth="n")
+    result = compared(Policy(budgets=[budget]), timed(other, 1.0), timed(one, seconds))
+    assert result.exit_code == code, sentences.verdict(result)
+
+
+def test_multiples_in_names_count_in_logarithms() -> None:
+    one, other = series("test_find", "[20k]"), series("test_find", "[2k]")
+    policy = Policy(budgets=[Budget(one.name, reference=other.name, growth="log n")])
+    assert compared(policy, timed(other, 1.0), timed(one, 2.0)).exit_code == 1
+    assert compared(policy, timed(other, 1.0), timed(one, 1.1)).exit_code == 0
+
+
+def test_other_functions_have_no_common_size() -> None:
+    budget = Budget(LARGE.name, reference="stand[100]", growth="n")
+    result = compared(
+        Policy(budgets=[budget]), timed(LARGE, 1.0), timed(series("test_stand", "[100]"), 1.0)
+    )
+    assert result.exit_code == 2
+    assert "differ in more than one number, so growth has no sizes" in sentences.verdict(result)
+
+
+def test_a_reference_keeps_the_growth_of_its_own_family() -> None:
+    policy = Policy(budgets=[Budget("test_sort", reference="sort[100]", growth="n")])
+    result = compared(policy, timed(SMALL, 1.0), timed(LARGE, 9.0))
+    assert (result.exit_code, len(result.budgets(Kept.KEPT))) == (0, 1)
+    itself = Policy(budgets=[Budget("test_sort", reference="test_sort", growth="n")])
+    assert compared(itself, timed(SMALL, 1.0), timed(LARGE, 9.0)).exit_code == 2
 
 
 def test_the_benchmarks_of_a_budget_of_time_are_timed_whatever_they_run() -> None:

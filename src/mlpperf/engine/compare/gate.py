@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
+from itertools import zip_longest
 from typing import NamedTuple
 
 from ..statistics.verdicts import Verdict
@@ -18,6 +19,13 @@ from .finding import Finding
 # what pairs would give.
 UNPAIRED = 0.1
 MEMORY_SLACK = 1.02  # a peak that was accepted may be larger by chance
+# A number in a name, such as 1000, 1_000, 0.5, 1e6, or 10k of bytes.
+NUMBER = re.compile(
+    r"((?:[0-9]{1,3}(?:[_,][0-9]{3})+(?![0-9])|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
+    r"(?:[kKMG](?=i?B?(?![A-Za-z])))?)"
+)
+MULTIPLES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
+SIZE_MOST = 1e100  # its third power is a number, too
 
 
 class Allowance(NamedTuple):
@@ -130,6 +138,9 @@ def budget_outcomes(
             why = f"the budget of {budget.series!r} fits no benchmark"
             outcomes.append(BudgetOutcome(Kept.UNKNOWN, why))
         judged = _memory if budget.peak_memory else _time
+        if budget.growth:  # the reference may be one of the family that the pattern fits
+            others = [one for one in fitting if not fits(budget.reference, one.series)]
+            fitting = others or fitting
         outcomes += [judged(budget, finding, findings.values()) for finding in fitting]
     return outcomes
 
@@ -169,13 +180,12 @@ def _time(budget: Budget, finding: Finding, every: Iterable[Finding]) -> BudgetO
     (reference,) = references
     most = budget.at_most or 1.0
     if budget.growth:
-        sizes = [re.findall(r"\d+", one.series.case) for one in (finding, reference)]
-        numbers = [int(size[-1]) if size else 0 for size in sizes]
-        if min(numbers) < 2:
-            why = f"the names of {name} and {reference.series.name} have no sizes above 1"
-            return BudgetOutcome(Kept.UNKNOWN, f"{why}, which growth needs")
+        sizes = _sizes(finding.series, reference.series)
+        if isinstance(sizes, str):
+            why = f"the names of {name} and {reference.series.name} {sizes}"
+            return BudgetOutcome(Kept.UNKNOWN, why)
         allowed = GROWTH[budget.growth]
-        most *= allowed(numbers[0]) / allowed(numbers[1])
+        most *= allowed(sizes[0]) / allowed(sizes[1])
     timed = [one.seconds.get("head") if one.processes else None for one in (finding, reference)]
     if not all(timed):
         untimed = [o for o, t in zip((finding, reference), timed, strict=True) if not t]
@@ -192,3 +202,27 @@ def _time(budget: Budget, finding: Finding, every: Iterable[Finding]) -> BudgetO
         return BudgetOutcome(Kept.EXCEEDED, clause)
     near = f"closer than the {100 * UNPAIRED:.0f} % by which such times are uncertain"
     return BudgetOutcome(Kept.UNKNOWN, f"{clause}, {near}")
+
+
+def _sizes(one: Series, other: Series) -> tuple[float, float] | str:
+    """The sizes of two series: the only number in which their names differ, or why there is none.
+
+    A number that both have, such as that of a data type, is no size. A text that differs may
+    change the time as well.
+    """
+    parts = [NUMBER.split(series.name) for series in (one, other)]
+    differing = [pair for pair in zip_longest(*parts) if pair[0] != pair[1]]
+    texts = [part[::2] for part in parts]  # around the numbers
+    if not differing:
+        return "are the same, so growth has no sizes"
+    if len(differing) > 1 or texts[0] != texts[1]:
+        return "differ in more than one number, so growth has no sizes: let only the size differ"
+    first, second = (_number(text) for text in differing[0])
+    if not all(2 <= size <= SIZE_MOST for size in (first, second)):
+        return "have no sizes above 1, which growth needs"
+    return first, second
+
+
+def _number(text: str) -> float:
+    digits, unit = (text[:-1], text[-1]) if text[-1] in MULTIPLES else (text, "")
+    return float(digits.replace(",", "").replace("_", "")) * MULTIPLES.get(unit, 1)

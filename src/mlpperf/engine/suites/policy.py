@@ -17,7 +17,7 @@ at-most = 3.0
 [[tool.mlpperf.gate.budgets]]
 series = "test_sort[100000]"
 reference = "test_sort[1000]"
-growth = "n log n"                # as much more as this allows, by the numbers in the names,
+growth = "n log n"                # as much more as this allows, by the number that differs,
 at-most = 1.2                     # and this factor
 ```
 
