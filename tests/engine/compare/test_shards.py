@@ -16,10 +16,13 @@ from mlpperf.engine.compare import pooled as pooled_module
 from mlpperf.engine.compare.budget import SCREENING, judges
 from mlpperf.engine.compare.decision import with_verdict
 from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.marks import ChangedFunctions
 from mlpperf.engine.compare.merging import merged, read_parts
 from mlpperf.engine.compare.pooled import pooled
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.shards import Shard, dealt, shard_of
+from mlpperf.engine.compare.work import Work
+from mlpperf.engine.history.fields import Bounds
 from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
@@ -322,7 +325,11 @@ def test_a_wrong_result_counts_whatever_other_runs_have() -> None:
 def test_a_change_that_one_run_did_not_confirm_is_undecided(written: Written) -> None:
     reason = Judgement(Verdict.UNDECIDED, processes=14, reason=Reason.NOT_CONFIRMED)
     doubtful = replace(timed(ONE, 0.05), untimed=reason, significant=False)
-    assert pooled([timed(ONE, 0.05), doubtful], 20) is doubtful
+    assert pooled([timed(ONE, 0.0), doubtful], 20) is doubtful
+    bound = Finding(ONE, bound=40.0)
+    assert pooled([doubtful, bound], 20) is bound
+    confirmed = timed(ONE, 0.05)  # by its own pairs of processes
+    assert pooled([doubtful, confirmed], 20) is confirmed
     for number in range(1, OF + 1):
         part = shard(number, {})
         if ONE in part.findings:
@@ -336,6 +343,43 @@ def test_memory_has_to_rise_in_every_run() -> None:
     rose = replace(timed(ONE, 0.0), memory=sides, grown_in=["peak"])
     assert pooled([rose, rose], 20).grown
     assert not pooled([rose, replace(rose, grown_in=[])], 20).grown
+
+
+def executing(bytecodes: int) -> Work:
+    calls = {"base": 1, "head": 1}
+    return Work("", {"base": 1000, "head": bytecodes}, calls, calls, False, 1, {})
+
+
+def test_a_count_that_rose_in_one_run_counts_whatever_the_other_one_lacks() -> None:
+    for other in (None, executing(1000), Work("it starts a thread", {}, {}, {}, False, 0, {})):
+        runs = [
+            replace(timed(ONE, 0.0), work=one, work_most=0.01) for one in (other, executing(1500))
+        ]
+        assert [pooled(each, 20).work_rose for each in (runs, runs[::-1])] == [True, True]
+    less = replace(timed(ONE, 0.0), garbage={"base": 1, "head": 1})
+    more = replace(timed(ONE, 0.0), garbage={"base": 1, "head": 10**6})
+    assert pooled([less, more], 20).more_garbage
+
+
+def by_functions(log: float) -> Finding:
+    """A run of which the changed functions decide what whole calls leave open."""
+    ratio = Bounds(*(math.exp(log + step) for step in (0, -1e-3, 1e-3)))
+    functions = ChangedFunctions(
+        functions=["walk (town.py:1)"],
+        share={"base": 0.5, "head": 0.5},
+        ratio=ratio,
+        significant=abs(log) > 2e-3,
+    )
+    return replace(timed(ONE, log, error=0.02), changed_functions=functions)
+
+
+def test_what_changed_functions_show_in_every_run_is_no_average_of_whole_calls() -> None:
+    slower, even = by_functions(0.02), by_functions(0.0)
+    assert slower.judgement.by_functions
+    assert not replace(slower, changed_functions=None).slower
+    assert pooled([slower, slower], 20).slower
+    assert pooled([slower, even], 20).judgement.reason is Reason.DIFFERS
+    assert not pooled([even, even], 20).slower
 
 
 # --- the false-alarm rate, by simulation ---

@@ -8,7 +8,7 @@ rarer. A change that one machine shows and another excludes is no average: it is
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -20,6 +20,7 @@ from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..words import by_percent
 from .alarms import FALSE_ALARM
 from .finding import Finding
+from .work import Work
 
 # The false-alarm rate of a series is shared by its average, and by the test of a difference.
 SHARE = 0.5
@@ -37,8 +38,9 @@ def pooled(findings: Sequence[Finding], tests: int) -> Finding:
     if bounds := [f for f in findings if f.bound > 1]:  # as a change that another run excludes
         return max(bounds, key=lambda f: f.bound)
     unconfirmed = (f for f in findings if f.judgement.reason is Reason.NOT_CONFIRMED)
+    slower = [f for f in findings if f.slower]
     if doubtful := next(unconfirmed, None):
-        return doubtful
+        return max(slower, key=lambda f: f.size, default=doubtful)
     timed = [f for f in findings if f.processes and not f.failed and math.isfinite(f.ratio_error)]
     if len(timed) > 1:
         return _averaged(timed, tests)
@@ -71,7 +73,10 @@ def difference(findings: Sequence[Finding], places: Sequence[str]) -> str:
 
 
 def _averaged(timed: Sequence[Finding], tests: int) -> Finding:
-    """The average of log ratios, weighted by their errors and by the scatter between machines."""
+    """The average of log ratios, weighted by their errors and by the scatter between machines.
+
+    Counts are exact, so the run with the largest rise decides.
+    """
     memory = [f for f in timed if f.memory]
     risen = [set(f.grown_in) for f in memory]
     sides = dict.fromkeys(side for f in timed for side in f.values)
@@ -81,16 +86,27 @@ def _averaged(timed: Sequence[Finding], tests: int) -> Finding:
         memory=memory[0].memory if memory else {},
         grown_in=sorted(set.intersection(*risen)) if risen else [],
         values={side: [v for f in timed for v in f.values.get(side, ())] for side in sides},
+        garbage=max((f.garbage for f in timed), key=_more_garbage),
+        work=max((f.work for f in timed if f.work), key=_more_work, default=None),
         average=any(f.average for f in timed),
         coarse=any(f.coarse for f in timed),
         changed_functions=None,  # of one run only
         detectable=min(f.detectable for f in timed),
     )
+    slower = [f for f in timed if f.slower]
+    undecided = Judgement(Verdict.UNDECIDED, reason=Reason.DIFFERS)
+    differ = replace(common, untimed=undecided, significant=False)
     if differing(timed, tests):
-        if slower := [f for f in timed if f.slower]:
-            return max(slower, key=lambda f: f.size)
-        undecided = Judgement(Verdict.UNDECIDED, reason=Reason.DIFFERS)
-        return replace(common, untimed=undecided, significant=False)
+        return max(slower, key=lambda f: f.size, default=differ)
+    averaged = _average(common, timed, tests)
+    # Changed functions, which have no average, may show what whole calls do not.
+    if averaged.slower or not any(f.judgement.by_functions for f in slower):
+        return averaged
+    return max(slower, key=lambda f: f.size) if slower == timed else differ
+
+
+def _average(common: Finding, timed: Sequence[Finding], tests: int) -> Finding:
+    """What all runs have in `common`, with the average of their ratios."""
     logs = np.array([math.log(f.ratio.median) for f in timed])
     variances = np.array([max(f.ratio_error, 1e-9) for f in timed]) ** 2
     weights = 1 / (variances + _between(logs, variances))
@@ -109,6 +125,14 @@ def _averaged(timed: Sequence[Finding], tests: int) -> Finding:
         judged=any(f.judged for f in timed),
         significant=agrees and strict.excludes_one,
     )
+
+
+def _more_garbage(garbage: Mapping[str, int]) -> int:
+    return garbage.get("head", 0) - garbage.get("base", 0)
+
+
+def _more_work(work: Work) -> float:
+    return work.ratio if math.isfinite(work.ratio) else 0.0
 
 
 def _between(
