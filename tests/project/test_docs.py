@@ -263,6 +263,7 @@ LATER = {
         "environments",
         "policy",
         "rules",
+        "asked",
     },
     "races": {"processes", "share_error", "limit", "preparation"},
     "ladders": {"ceiling", "over_ceiling", "parts", "over_floor"},

@@ -64,10 +64,12 @@ def backfill(
     if minutes is not None and not minutes >= 0:
         raise MlpperfError(f"--minutes takes a number from 0 on, not {minutes:g}.")
     recording = Recording("comparison", "comparisons", records)
-    lineage = _lineage(commits, since).thinned(every)
+    whole, counting = _lineage(commits, since)
+    lineage = whole.thinned(every)
     asked = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": budget}
     request = _request(lineage, series=series or (), **asked)
-    plan = Plan(gathered(recording.file.parent, lineage, again), request.selected, again)
+    levels = gathered(recording.file.parent, lineage, again, asked=request.asked, **counting)
+    plan = Plan(levels, request.selected, again)
     console = terminal.console()
     end = None if minutes is None else time.monotonic() + 60 * minutes
     with terminal.activity() as progress:
@@ -135,11 +137,12 @@ def bisect(
     if not 0.5 <= share < 1:
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")
     recording = Recording("comparison", "comparisons", records)
-    lineage = _lineage(f"{good}..{bad}")
-    plan = Plan(gathered(recording.file.parent, lineage, strict=True))
+    lineage, counting = _lineage(f"{good}..{bad}")
     seconds = budget if budget is not None or wanted is None else SECONDS_OF_ONE
     asked = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": seconds}
     request = _request(lineage, series=[wanted] if wanted else (), **asked)
+    counting["asked"] = request.asked
+    plan = Plan(gathered(recording.file.parent, lineage, strict=True, **counting))
     console = terminal.console()
     with terminal.activity() as progress:
 
@@ -175,11 +178,16 @@ def _request(lineage: Lineage, **asked: Any) -> Request:
     return Request(first, last, benchmarks=last, usual=extensions.hot_paths(), **asked)
 
 
-def _lineage(commits: str | None, since: str | None = None) -> Lineage:
-    """Commits of the project's repository, or of the one that `asv.conf.json` names."""
+def _lineage(commits: str | None, since: str | None = None) -> tuple[Lineage, dict[str, Any]]:
+    """Commits of the project's repository, or of the one that `asv.conf.json` names.
+
+    And whose suites count in recorded comparisons: those of the branch that is checked out.
+    """
     from ..engine.levels.lineage import chosen
+    from ..engine.levels.lineage import lineage as branch
     from ..engine.versions.repository import source
     from ..engine.versions.scratch import scratch
 
     with scratch("repository") as folder:
-        return chosen(commits, source(Path.cwd(), folder).top, since)
+        top = source(Path.cwd(), folder).top
+        return chosen(commits, top, since), {"suites": branch(None, top).places}

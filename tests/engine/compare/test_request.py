@@ -19,6 +19,8 @@ from mlpperf.engine.compare import budget, compare, decision, memory, pipeline
 from mlpperf.engine.compare import screening as timing
 from mlpperf.engine.compare.budget import SCREENING
 from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.records import Asked
+from mlpperf.engine.compare.request import Request
 from mlpperf.engine.files import own_folder
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.pair import Pair
@@ -115,6 +117,13 @@ def test_the_other_way_round_it_is_faster(project: Any) -> None:
 
 
 @pytest.mark.usefixtures("counted")
+def test_what_was_asked_for_is_known_whatever_the_order() -> None:
+    request = Request("a", "b", python="3.13", extra=["b", "a", "b"], everything=True)
+    assert request.asked == Asked("3.13", ["a", "b"], everything=True)
+    assert Request("a", "b").asked == Asked()
+    assert request.asked.environment == "--python 3.13, --with a, --with b"
+
+
 def test_the_same_code_is_measured_only_if_asked(project: Any) -> None:
     project.commit()
     code, record, _ = command(project, "main~1", "main")

@@ -74,6 +74,7 @@ class Simulated:
     rules: int = RULES
     threshold: float = 0.005
     exit_code: int = 0
+    asked: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[Series, Mapping[str, Any]] = field(default_factory=dict)
     compared: list[Pair] = field(default_factory=list)
 
@@ -105,6 +106,7 @@ class Simulated:
             "untouched": list(series) if nothing else [],
             "rules": self.rules,
             "threshold": self.threshold,
+            "asked": self.asked,
         }
         return msgspec.convert(about, ComparisonRecord)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.records import RULES
+from mlpperf.engine.compare.records import RULES, Asked
 from mlpperf.engine.levels import show
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.bisection import Hunt, first_pair, hunt, targets
@@ -158,6 +158,32 @@ def test_a_recorded_comparison_that_answers_another_question_is_made_again(
     assert "commit 1" in sentence
     assert not unknown
     assert here.compared
+
+
+@pytest.mark.parametrize(
+    "asked", [{"python": "3.13"}, {"packages": ["numpy==1.26"]}, {"benchmarks": "f" * 40}]
+)
+def test_a_recorded_comparison_with_other_options_is_made_again(
+    branch: Branch, asked: dict[str, Any]
+) -> None:
+    plan, here = branch(2, {1: 0.5})
+    old = replace(here, steps={HOT: {}}, asked=asked).record(0, 1)
+    here.plan = Plan(levels_of([old], [], plan.levels.lineage, asked=Asked()))
+    assert "commit 1" in ended(here.plan, here)[0][0]
+    assert (here.compared, here.plan.levels.others) == ([(0, 1)], 1)
+    left_out = "1 comparison of other branches, with other options or of changed files is left out"
+    assert left_out in " ".join(show.notes(here.plan.levels))
+
+
+def test_a_recorded_comparison_by_the_suites_of_the_branch_is_used(branch: Branch) -> None:
+    plan, here = branch(2, {1: 0.5})
+    own, later = plan.levels.lineage[1].hash, "e" * 40
+    for suites, compared in ((own, 0), (later, 1)):
+        old = replace(here, asked={"benchmarks": suites, "everything": True}).record(0, 1)
+        of_branch = levels_of([old], [], plan.levels.lineage, asked=Asked(), suites=[later])
+        here.plan, here.compared = Plan(of_branch), []
+        assert "commit 1" in ended(here.plan, here)[0][0]
+        assert (len(here.compared), of_branch.others) == (compared, 0)
 
 
 def test_a_recorded_comparison_that_answers_the_question_is_used(branch: Branch) -> None:

@@ -68,6 +68,15 @@ def test_kinds_of_machines_that_truly_differ_are_told_apart(branch: Branch) -> N
     assert "Another Processor" in plan.levels.machines[1]
 
 
+def test_environments_that_were_asked_for_are_kinds_of_machines(branch: Branch) -> None:
+    plan, here = branch(3, {})
+    plan.levels.add(here.record(0, 1))
+    plan.levels.add(replace(here, asked={"python": "3.13", "packages": ["attrs"]}).record(0, 1))
+    plan.levels.add(replace(here, asked={"everything": True}).record(0, 1))
+    usual, other = plan.levels.machines
+    assert other == f"{usual}, --python 3.13, --with attrs"
+
+
 def test_a_comparison_the_other_way_round_says_the_same(branch: Branch) -> None:
     plan, here = branch(3, {1: 0.05}, error=0.001)
     plan.levels.add(here.record(0, 1))

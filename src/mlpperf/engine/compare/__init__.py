@@ -10,7 +10,7 @@ from .flame import Flame, FlameFrame
 from .merging import merged, read_parts
 from .outcomes import Outcome
 from .pipeline import compare
-from .records import ComparisonRecord, Side, changed_packages, comparisons
+from .records import Asked, ComparisonRecord, Side, changed_packages, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
@@ -21,6 +21,7 @@ __all__ = [
     "BUDGET",
     "SUITE_BUDGET",
     "UNAFFECTED",
+    "Asked",
     "CausesRecord",
     "Comparison",
     "ComparisonDetails",

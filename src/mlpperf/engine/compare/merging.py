@@ -146,6 +146,7 @@ def _about(part: Part) -> dict[str, Any]:
         "the number of shards": shard.of,
         "what is compared": (result.same, result.releases, result.environments, result.suites),
         "the selected benchmarks": result.selected,
+        **result.asked.named,
         "the threshold": result.threshold,
         "what need not be judged": (sorted(result.accepted), result.unjudged_most),
         "the device or the threads": record.setting,  # of asked ones: machines differ

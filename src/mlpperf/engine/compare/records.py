@@ -85,6 +85,38 @@ class RecordedSeries(NamedSeries, kw_only=True, gc=False):
         return {kind: why for kind, why in every.items() if why}
 
 
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The options that decide what was measured, apart from those in other fields of a record.
+
+    Attributes
+    ----------
+    python : the interpreter, as it was named; empty for the project's own.
+    packages : those that were added.
+    benchmarks : the hash of the commit whose suites timed both versions; empty for the head's own.
+    everything : every benchmark was timed, whatever it runs.
+    isolate : each version had processes of its own.
+    """
+
+    python: str = ""
+    packages: list[str] = []
+    benchmarks: str = ""
+    everything: bool = False
+    isolate: bool = False
+
+    @property
+    def named(self) -> dict[str, object]:
+        """The value of each option, by what the user writes."""
+        values = (self.python, self.packages, self.benchmarks, self.everything, self.isolate)
+        names = ("--python", "--with", "--benchmarks", "--all", "--isolate")
+        return dict(zip(names, values, strict=True))
+
+    @property
+    def environment(self) -> str:
+        """What differs from the project's own environment, such as `--python 3.13`; or empty."""
+        python = [f"--python {self.python}"] if self.python else []
+        return ", ".join([*python, *(f"--with {package}" for package in self.packages)])
+
+
 class ComparisonRecord(Origin, kw_only=True, dict=True):
     """A comparison, as far as it is read; `whole.WholeComparison` explains the fields.
 
@@ -105,6 +137,7 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
     total: Amount | None
     series: Sequence[RecordedSeries]
     selected: tuple[str, ...] = ()
+    asked: Asked = Asked()
     untouched: tuple[tuple[Name, str, str, str], ...] = ()
     releases: dict[Side, str] = {}  # noqa: RUF012  (msgspec copies it)
     environments: dict[Side, dict[str, str]] = {}  # noqa: RUF012

@@ -262,13 +262,14 @@ def _property(text: str) -> str:
 
 def record(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it."""
-    left_out = ("findings", "environment", "project", "policy", "shard")
+    left_out = ("findings", "environment", "project", "policy", "shard", "asked")
     content = {key: value for key, value in vars(result).items() if key not in left_out}
     fields = {NAMES_ON_DISK.get(key, key): value for key, value in content.items()}
     fields["in_force"] = None  # other processes measured
     if result.environment:  # instead of our own
         fields.update(result.environment.fields())
     fields["policy"] = msgspec.to_builtins(result.policy)
+    fields["asked"] = msgspec.to_builtins(result.asked)
     if result.shard:
         fields["shard"] = msgspec.to_builtins(result.shard)
     fields["exit_code"], fields["verdict"] = result.exit_code, verdict(result)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from ...errors import MlpperfError
 from ..machine.environment import environment as environment_of
 from ..suites.series import THRESHOLD, Selection
@@ -21,6 +23,7 @@ from ..versions.revisions import Revisions
 from ..versions.scratch import scratch
 from ..words import WORKING_TREE, some
 from .pipeline import compare
+from .records import Asked
 from .result import Comparison
 from .shards import Shard, check_versions
 
@@ -58,6 +61,12 @@ class Request(Revisions):
         given = [shlex.join(self.command)] if self.command else []
         return sorted({*self.series, *self.kinds, *libraries, *given})
 
+    @property
+    def asked(self) -> Asked:
+        """The options that decide what is measured, but for the commit of `benchmarks`."""
+        packages = sorted(set(self.extra))
+        return Asked(self.python or "", packages, "", self.everything, self.isolate)
+
     def selection(self, settings: Settings) -> Selection:
         """Which series are compared; the project's settings fill what is left open."""
         named = (self.threshold, settings.threshold, THRESHOLD)
@@ -89,6 +98,7 @@ def carry_out(
     with scratch("versions") as temporary:
         versions = pair(request, Path.cwd(), temporary, progress)
         selection, settings = request.selection(versions.settings), versions.settings
+        asked = msgspec.structs.replace(request.asked, benchmarks=versions.benchmarks)
         if request.shard:
             check_versions(versions)
         if versions.same_code and not request.everything:
@@ -98,6 +108,8 @@ def carry_out(
                 same=True,
                 warnings=_only_suites_differ(request, versions),
                 shard=request.shard,
+                selected=request.selected,
+                asked=asked,
             )
             keep(result)
             return result
@@ -114,6 +126,7 @@ def carry_out(
                 result = replace(
                     step,
                     selected=request.selected,
+                    asked=asked,
                     accepted=[*step.accepted, *request.accept],
                     environment=environment,
                 )

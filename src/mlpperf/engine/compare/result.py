@@ -17,7 +17,7 @@ from ..versions.pair import Pair
 from ..words import count, some
 from .finding import NOT_AT_THE_BASE, Finding
 from .gate import Allowance, Kept, allowance, budget_outcomes
-from .records import RULES
+from .records import RULES, Asked
 from .shards import Shard
 
 # Share of the series that a change can affect which may stay unjudged in a comparison that ends
@@ -69,6 +69,7 @@ class Comparison:
     policy: Policy = NO_POLICY
     shard: Shard | None = None
     rules: int = RULES
+    asked: Asked = field(default_factory=Asked)
 
     @classmethod
     def of(cls, pair: Pair, threshold: float, **about: Any) -> Comparison:

@@ -153,6 +153,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     same : the code is the same, and nothing was timed.
     interrupted : it was stopped before its end.
     selected : names and patterns of the series; empty if all were compared.
+    asked : the other options that decide what was measured.
     accepted : patterns of names that need not be judged.
     unjudged_most : the share of the series that may stay unjudged.
     merge_base : the hash of the base if it is a merge base; else empty.

@@ -144,8 +144,8 @@ def first_pair(
 ) -> Link:
     """The comparison of the good commit with the bad one: a recorded one, or a new one.
 
-    A recorded one may have been of the bad commit with the good one, or have left out changes above
-    `threshold`: its verdicts then say something else.
+    A recorded one may have been of the bad commit with the good one, by the suites of a third, or
+    have left out changes above `threshold`: its verdicts then say something else.
 
     Raises `MlpperfError` if the two cannot be compared.
     """
@@ -153,7 +153,8 @@ def first_pair(
     for link in plan.levels.links:
         record = link.record
         fitting = targets(link, pattern) if pattern else not record.selected
-        same_question = not link.reversed and record.threshold <= threshold
+        own_suites = record.asked.benchmarks in ("", plan.levels.lineage[-1].hash)
+        same_question = own_suites and not link.reversed and record.threshold <= threshold
         usable = fitting and same_question and link.useful and not record.interrupted
         if (link.base, link.head) == pair and usable:
             return link

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
-from ..compare import UNAFFECTED, ComparisonRecord, Outcome, comparisons
-from ..history.records import Origin
+from ..compare import UNAFFECTED, Asked, ComparisonRecord, Outcome, comparisons
 from ..suites.series import Series
 from ..words import count
 from .edges import EVERY, EXACT, Network, Places
@@ -77,6 +76,8 @@ class Levels:
     others : number of comparisons of other commits.
     unreadable : a message for each damaged line.
     strict : whether no comparison is believed that older rules of mlpperf decided.
+    asked : the options whose comparisons count; None for those of any.
+    suites : the commits whose suites count besides those of the heads.
     """
 
     lineage: Lineage
@@ -84,13 +85,16 @@ class Levels:
     others: int = 0
     unreadable: list[str] = field(default_factory=list)
     strict: bool = False
+    asked: Asked | None = None
+    suites: Collection[str] = ()
     _by_newest: set[tuple[int, int]] = field(default_factory=set)
 
     def add(self, record: ComparisonRecord) -> Link | None:
         """Add a comparison; None if its commits are not on the branch, or not all that differs."""
         places = self.lineage.places
         base, head = (places.get(record.commits[side] or "") for side in ("base", "head"))
-        if base is None or head is None or base == head or record.environments:
+        differs = record.environments or not self._counts(record.asked)
+        if base is None or head is None or base == head or differs:
             self.others += 1
             return None
         first, last = sorted((base, head))
@@ -102,6 +106,13 @@ class Levels:
         for known in ("newest", "machines", "networks", "fits", "_parents", "_edges"):
             self.__dict__.pop(known, None)
         return link
+
+    def _counts(self, asked: Asked) -> bool:
+        """Whether comparisons with these options measure what is asked for."""
+        if self.asked is None:
+            return True
+        known = asked.benchmarks in ("", *self.suites) or asked.benchmarks in self.lineage.places
+        return known and asked.environment == self.asked.environment
 
     @cached_property
     def machines(self) -> list[str]:
@@ -205,9 +216,10 @@ class Levels:
         return edges
 
 
-def _machine(origin: Origin) -> str:
-    """The kind of machine and its setting, without the name of the host."""
-    return f"{origin.machine.kind}, {origin.device}, {count(origin.threads, 'thread')}"
+def _machine(record: ComparisonRecord) -> str:
+    """The kind of machine, its setting and its environment, without the name of the host."""
+    setting = f"{record.machine.kind}, {record.device}, {count(record.threads, 'thread')}"
+    return ", ".join(filter(None, [setting, record.asked.environment]))
 
 
 def levels_of(
@@ -215,17 +227,19 @@ def levels_of(
     unreadable: list[str],
     every: Lineage,
     strict: bool = False,
+    asked: Asked | None = None,
+    suites: Collection[str] = (),
 ) -> Levels:
-    """The levels of a lineage from these comparisons."""
-    levels = Levels(every, unreadable=unreadable, strict=strict)
+    """The levels of a lineage from these comparisons; `Levels` explains what counts."""
+    levels = Levels(every, unreadable=unreadable, strict=strict, asked=asked, suites=suites)
     for record in sorted(records, key=attrgetter("by_older_rules")):
         levels.add(record)
     return levels
 
 
-def gathered(folder: Path, every: Lineage, strict: bool = False) -> Levels:
-    """The levels of a lineage from the comparisons recorded in `folder`."""
-    return levels_of(*comparisons(folder), every, strict)
+def gathered(folder: Path, every: Lineage, strict: bool = False, **counting: Any) -> Levels:
+    """The levels of a lineage from the comparisons recorded in `folder`, as `levels_of` has it."""
+    return levels_of(*comparisons(folder), every, strict, **counting)
 
 
 def levels_here(records: Sequence[ComparisonRecord]) -> Levels | None:

@@ -172,8 +172,9 @@ def notes(levels: Levels) -> list[str]:
             f"{levels.unreadable[0]}."
         )
     if levels.others:
+        options = ", with other options" if levels.asked else ""
         sentences.append(
-            f"{count(levels.others, 'comparison')} of other branches or of changed files "
+            f"{count(levels.others, 'comparison')} of other branches{options} or of changed files "
             f"{'is' if levels.others == 1 else 'are'} left out."
         )
     return sentences

@@ -32,6 +32,7 @@ class Pair:
     runtime : what runs the other suites; None without any.
     own : the base's own suites, if they differ from the head's.
     merge_base : the hash of the base, if it is a merge base.
+    benchmarks : the hash of the commit that was named for its suites; else empty.
     environments : the packages that differ as the user has asked, and Python; of each version.
     """
 
@@ -44,6 +45,7 @@ class Pair:
     runtime: Runtime | None = None
     own: Own | None = None
     merge_base: str = ""
+    benchmarks: str = ""
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property

@@ -66,8 +66,12 @@ def pair(
         isolated, runtime = coexistence(base, head, into, isolated)
     else:
         base, head = replace(base, entries=()), replace(head, entries=())
-    common = copies.merge_base
-    made = Pair(base, head, suites, chosen, isolated, runtime, own=own, merge_base=common)
+    made = Pair(
+        *(base, head, suites, chosen, isolated, runtime),
+        own=own,
+        merge_base=copies.merge_base,
+        benchmarks=(suites_from.hash or "") if wanted.benchmarks else "",
+    )
     return _with_runtime(made, wanted, origin, into, progress) if suites else made
 
 
