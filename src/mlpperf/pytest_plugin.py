@@ -16,10 +16,13 @@ package, in every environment that has it.
 
 from __future__ import annotations
 
+import argparse
+import glob
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,25 +41,129 @@ def pytest_addoption(parser: Any) -> None:
     )
 
 
+# Options that change which tests there are, and that no process of a comparison gets.
+NOT_PASSED_ON = {"inifilename": "-c", "override_ini": "-o", "noconftest": "--noconftest"}
+
+
 def pytest_cmdline_main(config: Any) -> int | None:
-    """With `--compare-with`, compare the tests in the given files, or all, with the word of `-k`.
+    """With `--compare-with`, compare the tests in the given files, or all, or the selected ones.
 
     The exit code is that of `mlpperf compare`: 1 for a regression, 2 if nothing could be measured.
     """
-    revision = config.getoption("--compare-with")
-    if revision is None:
+    if config.getoption("--compare-with") is None or config.getoption("collectonly", False):
         return None
-    word, places = config.getoption("keyword"), config.getoption("file_or_dir")
-    if word.split()[1:]:
-        message = f"mlpperf: with --compare-with, -k takes one word, not {word!r}."
-        print(message, file=sys.stderr)
-        return 2
+    given = _given(config)
+    for name, option in NOT_PASSED_ON.items():
+        if name in given:
+            raise pytest.UsageError(
+                f"--compare-with cannot pass {option} on to the processes that measure; put what "
+                "it sets into the project's settings of pytest."
+            )
+    places = config.getoption("file_or_dir") or []
     patterns = [os.path.normpath(place).replace(os.sep, "/") for place in places]
-    if word:
-        patterns = [f"*{pattern}*{word}*" for pattern in patterns or [""]]
+    if not given:
+        return _compare(config, patterns)
+    word = given.get("keyword", "")
+    alone = len(given) == len(word.split()) == 1
+    # A word fits benchmarks, too, that only the base has.
+    more = [f"*{pattern}*{word}*" for pattern in patterns or [""]] if alone else []
+    if hasattr(config.option, "dist"):  # pytest-xdist would collect in other processes
+        config.option.dist = "no"
+    config.pluginmanager.register(_Selected(more))
+    return None
+
+
+def _given(config: Any) -> dict[str, Any]:
+    """The options that select tests, by their names in pytest.
+
+    Not those of the project's `addopts`: like every comparison, this one is of all benchmarks.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for flags, name in ((("-k",), "keyword"), (("-m",), "markexpr")):
+        parser.add_argument(*flags, dest=name, default="")
+    parser.add_argument("-c", "--config-file", dest="inifilename")
+    for name in ("deselect", "ignore", "ignore-glob"):
+        parser.add_argument(f"--{name}", action="append")
+    parser.add_argument("-o", "--override-ini", action="append")
+    parser.add_argument("--lf", "--last-failed", action="store_true")
+    parser.add_argument("--stepwise", "--sw", action="store_true")
+    for name in ("noconftest", "pyargs"):
+        parser.add_argument(f"--{name}", action="store_true")
+    own = vars(parser.parse_known_args(config.getini("addopts"))[0])
+    values = {name: config.getoption(name, value) for name, value in own.items()}
+    return {name: value for name, value in values.items() if value and value != own[name]}
+
+
+class _Selected:
+    """Compares the tests that pytest has selected, in place of running them.
+
+    `patterns` : of further benchmarks.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = patterns
+        self._code: int | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """Compare, unless files could not be collected: what they have is unknown."""
+        from .engine.versions.repository import project_folder
+        from .engine.worker.timed_items import is_timed
+        from .errors import MlpperfError
+
+        self._code = 2
+        if session.testsfailed:
+            return True
+        try:
+            root = Path(*project_folder(session.config.invocation_params.dir))
+        except MlpperfError as reason:
+            raise pytest.UsageError(f"mlpperf: {reason}.") from reason
+        names = [_name(item, root) for item in session.items if is_timed(item)]
+        if names:
+            patterns = dict.fromkeys([*self._patterns, *map(_exactly, names)])
+            patterns |= {f"{glob.escape(n)}#*": None for n in names if names.count(n) > 1}
+            self._code = _compare(session.config, [*patterns])
+        else:
+            print("mlpperf: pytest has selected no benchmark.", file=sys.stderr)
+        return True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: Any) -> None:
+        """End with the exit code of the comparison."""
+        if self._code is not None:
+            session.exitstatus = self._code
+
+
+def _name(item: Any, root: Path) -> str:
+    """The name of a test as `mlpperf compare` has it, which starts at the folder of the project."""
+    from .engine.suites.series import Series
+    from .engine.worker.suite import ADDRESS
+    from .engine.worker.timed_items import names_of
+
+    top = item.config.rootpath
+    place = top.resolve() / os.path.relpath(item.path, top)
+    path = os.path.relpath(place, root.resolve()).replace(os.sep, "/")
+    _, case, function = names_of(item)
+    return Series(path, ADDRESS.sub("", case), function, "pytest").name
+
+
+def _exactly(name: str) -> str:
+    """A pattern that fits this name only; without a bracket it would fit longer ones, too."""
+    escaped = glob.escape(name)
+    return escaped if escaped != name else f"{name[:-1]}[{name[-1]}]"
+
+
+def _compare(config: Any, patterns: Sequence[str]) -> int:
+    revision = config.getoption("--compare-with")
     command = [sys.executable, "-P", "-m", "mlpperf", "compare", revision, "--suite", "pytest"]
     command += [f"--series={pattern}" for pattern in patterns]
-    return subprocess.run(command, cwd=config.invocation_params.dir).returncode
+    try:
+        return subprocess.run(command, cwd=config.invocation_params.dir).returncode
+    except OSError as reason:
+        few = "select fewer tests, or name files only"
+        raise pytest.UsageError(
+            f"mlpperf cannot be started ({reason.strerror}): {few}."
+        ) from reason
 
 
 @pytest.fixture

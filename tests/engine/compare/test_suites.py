@@ -7,14 +7,12 @@ import re
 import signal
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
 
-from mlpperf import pytest_plugin
 from mlpperf.cli.app import app
 from mlpperf.engine.compare import budget
 
@@ -461,35 +459,3 @@ def test_a_project_without_benchmarks_is_told_what_was_looked_for(town: Any) -> 
     code, _, told = compared(town, "HEAD", "--all")
     assert code == 2
     assert "town has no benchmarks to compare: no hot paths in" in told
-
-
-def test_pytest_compares_if_asked_and_is_as_ever_if_not(
-    town: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ran: list[list[str]] = []
-    monkeypatch.setattr(
-        pytest_plugin.subprocess,
-        "run",
-        lambda command, cwd: ran.append([*command[3:], cwd.name]) or SimpleNamespace(returncode=1),
-    )
-
-    def code(revision: str | None, *places: str, word: str = "") -> int:
-        options = {"--compare-with": revision, "keyword": word, "file_or_dir": [*places]}
-        about = SimpleNamespace(dir=town.folder)
-        config = SimpleNamespace(getoption=options.get, invocation_params=about)
-        return pytest_plugin.pytest_cmdline_main(config) or 0
-
-    file, asked = "tests/perf/check_town.py", ["mlpperf", "compare", "main", "--suite", "pytest"]
-    assert code(None, file) == 0
-    assert ran == []
-    for places, word, series in (
-        ([], "", []),
-        ([f"./{file}::test_walk"], "", [f"--series={file}::test_walk"]),
-        ([], "walk", ["--series=**walk*"]),
-        ([file, "speed"], "walk", [f"--series=*{file}*walk*", "--series=*speed*walk*"]),
-    ):
-        assert code("main", *places, word=word) == 1
-        assert ran.pop() == [*asked, *series, "project"]
-    assert code("main", word="walk and not run") == 2
-    assert "-k takes one word, not 'walk and not run'" in capsys.readouterr().err
-    assert ran == []

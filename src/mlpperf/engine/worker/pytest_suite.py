@@ -39,9 +39,8 @@ from .suite import (
     SkippedError,
     distinct,
     one_line,
-    printable,
 )
-from .timed_items import BENCH, FIXTURES, is_marked, is_timed, takes_fixture
+from .timed_items import BENCH, FIXTURES, is_marked, is_timed, names_of, takes_fixture
 from .wording import LEFT_OUT, OWN_FIXTURE, Tee, conftest_in, in_one_line, with_remedy
 
 
@@ -189,7 +188,7 @@ class PytestCopy(Copy):
         """Take the tests that are to be timed, and run those that are wanted."""
         sys.stderr = self._errors.stream
         timed = list(dict.fromkeys(filter(is_timed, items)))  # several may have one id
-        self._items = dict(zip(distinct(map(_names, timed)), timed))
+        self._items = dict(zip(distinct(map(names_of, timed)), timed))
         expected = None
         while wanted := self._pause():
             item, following = wanted
@@ -242,18 +241,6 @@ class PytestCopy(Copy):
                 return
             lines = str(crash.message).strip().splitlines()
             self._outcome.failed = lines[0] if lines else "it failed"
-
-
-def _names(item: Any) -> Names:
-    """The file, the parameters and the function of a test."""
-    file, _, function = item.nodeid.partition("::")
-    path = os.path.relpath(item.path, item.config.rootpath).replace(os.sep, "/")
-    if item.nodeid.startswith(f"{path}::"):  # which may have a `::` of its own
-        file, function = path, item.nodeid[len(path) + 2 :]
-    callspec = getattr(item, "callspec", None)
-    case = f"[{callspec.id}]" if callspec else ""
-    function = function.removesuffix(case) if case else function
-    return file, printable(case), printable(function)
 
 
 class _Plugin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -9,6 +10,9 @@ from functools import cache
 from inspect import getattr_static
 from types import CodeType, ModuleType
 from typing import Any
+
+from .protocol import Names
+from .suite import printable
 
 # Tests with one of these fixtures are timed, and those with such a mark, as a whole.
 FIXTURES = ("benchmark", "codspeed_benchmark", "benchmark_weave")
@@ -29,6 +33,18 @@ def is_timed(item: Any) -> bool:
     given = is_marked(item) or takes_fixture(item) or _is_given_by_hook(item)
     is_wanted = given and not is_helper(item)
     return is_wanted and not _stands_for_none(item)
+
+
+def names_of(item: Any) -> Names:
+    """The file, the parameters and the function of a test."""
+    file, _, function = item.nodeid.partition("::")
+    path = os.path.relpath(item.path, item.config.rootpath).replace(os.sep, "/")
+    if item.nodeid.startswith(f"{path}::"):  # which may have a `::` of its own
+        file, function = path, item.nodeid[len(path) + 2 :]
+    callspec = getattr(item, "callspec", None)
+    case = f"[{callspec.id}]" if callspec else ""
+    function = function.removesuffix(case) if case else function
+    return file, printable(case), printable(function)
 
 
 def _stands_for_none(item: Any) -> bool:
