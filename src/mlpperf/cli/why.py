@@ -68,6 +68,9 @@ def why(
     if base is None:
         record, changed = latest(recording.file.parent, shlex.join(words) or wanted)
         asked["command"] = words or _recorded_command(record, changed)
+        was = record.asked
+        recorded = {"python": was.python, "extra": was.packages, "benchmarks": was.benchmarks}
+        asked |= {name: value for name, value in recorded.items() if value and not asked.get(name)}
         commits = record.commits["base"] or record.base, record.commits["head"]
     else:
         named = [wanted] if wanted else ()
