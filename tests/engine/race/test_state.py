@@ -5,9 +5,12 @@ import logging
 import re
 import sys
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,11 @@ class Node:
         return self.items.pop()
 
 
+def count() -> None:
+    """A function that keeps what it counts."""
+
+
+HELD = {"a": 1}
 USED = {
     "text": (io.StringIO("a\nb"), lambda file: file.read()),
     "bytes": (io.BytesIO(b"a\nb"), lambda file: file.read(1)),
@@ -35,6 +43,9 @@ USED = {
     "array": (np.array([2, 1]), lambda array: array.sort()),
     "queue": (deque([1, 2]), lambda items: items.pop()),
     "object": (Node(), lambda node: node.pop()),
+    "view": (memoryview(bytearray(b"ab")), lambda view: view.__setitem__(0, 0)),
+    "proxy": (MappingProxyType(HELD), lambda proxy: HELD.clear()),
+    "function": (count, lambda function: vars(function).update(calls=1)),
     "method": (Node().pop, lambda pop: pop()),
 }
 
@@ -57,8 +68,10 @@ def test_a_function_is_used_up_if_its_closure_is_and_a_file_by_reading(tmp_path:
         assert before != state(lambda: file.read())
 
 
-def test_generators_do_not_say_how_far_they_are() -> None:
+def test_generators_and_queues_do_not_say_how_far_they_are() -> None:
     assert state(i for i in range(3)) is None
+    assert state(SimpleQueue()) is None
+    assert state(zlib.decompressobj()) is None
     assert state({"a": ["a", (i for i in "a")]}) is None
 
 

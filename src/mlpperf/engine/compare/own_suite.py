@@ -87,7 +87,7 @@ def give_back(context: Context, findings: Mapping[Series, Finding]) -> bool:
         theirs, base, head = (text_of(v.root / file) for v in (own.version, pair.base, pair.head))
         if not only_own or theirs == base:
             continue
-        names = {one.variant for one in only_own}
+        names = {one.variant.partition("[")[0] for one in only_own}
         if len(only_own) == len(there) or _differ_only_in(names, theirs, head):
             given += own.give_back(suites[kind], [file], pair.base.root)
     if given:
@@ -99,16 +99,43 @@ def give_back(context: Context, findings: Mapping[Series, Finding]) -> bool:
 
 
 def _differ_only_in(names: Collection[str], *texts: str) -> bool:
-    """Whether files differ in nothing but functions with these names, and in imports."""
-
-    class Without(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> Any:
-            is_import = isinstance(node, ast.Import | ast.ImportFrom)
-            if is_import or getattr(node, "name", None) in names:
-                return None
-            return self.generic_visit(node)
-
+    """Whether files differ in nothing but functions with these names, and imports for them."""
     try:
-        return len({ast.dump(Without().visit(ast.parse(text))) for text in texts}) == 1
+        files = [_Without(names, ast.parse(text)) for text in texts]
+        one, *others = ((ast.dump(file.tree), file.mentioned_imports) for file in files)
     except (SyntaxError, ValueError, RecursionError):
         return False
+    return all(other == one for other in others)
+
+
+class _Without(ast.NodeTransformer):
+    """A file without its imports and without functions such as `TestA::test_b`.
+
+    Attributes
+    ----------
+    tree : what is left.
+    mentioned_imports : the imports that it mentions.
+    """
+
+    def __init__(self, names: Collection[str], tree: ast.Module) -> None:
+        self._names, self._around = names, list[str]()
+        self._imports: dict[str, str] = {}  # by the name that each binds
+        self.tree = self.visit(tree)
+        mentioned = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
+        kept = {*mentioned, "*"}
+        self.mentioned_imports = {n: text for n, text in self._imports.items() if n in kept}
+
+    def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                bound = alias.asname or alias.name.partition(".")[0]
+                module = f"{'.' * getattr(node, 'level', 0)}{getattr(node, 'module', '')}"
+                self._imports[bound] = f"{self._imports.get(bound, '')} {module}:{alias.name}"
+            return None
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            return self.generic_visit(node)
+        self._around.append(node.name)
+        called = {sign.join(self._around) for sign in ("::", ".")}
+        left = None if called & {*self._names} else self.generic_visit(node)
+        self._around.pop()
+        return left

@@ -6,11 +6,15 @@ import contextlib
 import copyreg
 import hashlib
 import pickle
-from types import FunctionType
+import weakref
+from types import CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 from ..worker.registrations import held_with
 
+# What a call does not use up, although pickle cannot write it.
+STEADY = (ModuleType, CodeType, property, staticmethod, classmethod)
+STEADY_MODULES = ("_thread", "sqlite3", "ssl", "_ssl")
 PROTOCOL = 4  # of pickle; what it would write is the state
 
 
@@ -52,18 +56,26 @@ class _Pickler(pickle.Pickler):
         try:
             reduced = reduce(value) if reduce else value.__reduce_ex__(PROTOCOL)
         except Exception:  # whatever cannot be written
-            reduced = f"{type(value).__qualname__} {_place(value)}"
+            reduced = tuple, ([type(value).__qualname__, _unwritten(value)],)
         return (tuple, (reduced,)) if isinstance(reduced, str) else reduced
 
 
-def _place(value: Any) -> Any:
-    """How far a file has been read; 0 for what is not read.
+def _unwritten(value: Any) -> Any:
+    """What a value holds that pickle cannot write; of a file, how far it has been read.
 
-    Raises `_UnseenError` if it does not say.
+    Raises `_UnseenError` if that is unknown.
     """
+    if isinstance(value, STEADY) or type(value).__module__ in STEADY_MODULES:
+        return None
+    if isinstance(value, memoryview):
+        return value.tobytes()
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    if isinstance(value, weakref.ref):
+        return value()
+    if hasattr(value, "__dict__") and not hasattr(value, "__next__"):
+        return vars(value)
     try:
-        if not any(hasattr(value, name) for name in ("__next__", "read")) or not value.readable():
-            return 0
-        return value.tell()
+        return value.tell() if value.readable() else None
     except Exception:
         raise _UnseenError from None

@@ -27,7 +27,8 @@ from .suite import Copy, FailedError
 
 # The functions of a backend, and values that call nothing.
 WAYS = ("compiled", "given", "arrays", "wait")
-PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.ndarray, np.dtype)
+DATA = (int, float, complex, str, bytes, np.generic, np.ndarray)
+PLAIN = (*DATA, type(None), np.dtype)
 Contestant = tuple[HotPath, Variant]
 
 
@@ -167,18 +168,32 @@ def _files_of(path: HotPath, root: Path) -> list[str]:
             left += value
         elif not isinstance(value, PLAIN) and id(value) not in known:
             known.add(id(value))
-            function = inspect.unwrap(value) if callable(value) else value
-            file = Path(getattr(getattr(function, "__code__", None), "co_filename", ""))
+            function = _inmost(value, root)
+            file = _file_of(function)
             if file.is_relative_to(root):
                 files.add(file.relative_to(root).as_posix())
             try:
                 parts = _parts_of(function)
             except ValueError:  # it has a variable without a value
                 return []
-            if not (parts or file.name):
+            # A number or an array may be made in a file that nobody knows of.
+            if not (parts or file.name) or any(isinstance(part, DATA) for part in parts):
                 return []
-            left += parts
+            left += [*parts, getattr(function, "__wrapped__", None)]
     return sorted(files)
+
+
+def _inmost(value: Any, root: Path) -> Any:
+    """What is within the wrappers that lie outside of `root`, such as that of a version."""
+    while callable(value) and hasattr(value, "__wrapped__"):
+        if _file_of(value).is_relative_to(root):
+            break
+        value = value.__wrapped__
+    return value
+
+
+def _file_of(function: Any) -> Path:
+    return Path(getattr(getattr(function, "__code__", None), "co_filename", ""))
 
 
 def _parts_of(value: Any) -> list[Any]:

@@ -97,7 +97,7 @@ def _shared_library(worlds: Sequence[World]) -> str:
 
 def _extension_modules(world: World) -> Iterator[str]:
     for module in world.modules.values():
-        file = getattr(module, "__file__", None)
+        file = attribute(module, "__file__")
         if isinstance(file, str) and file.endswith(tuple(EXTENSION_SUFFIXES)):
             yield os.path.realpath(file)
 

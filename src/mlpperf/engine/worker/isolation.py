@@ -31,6 +31,7 @@ from typing import Any, ClassVar, TypeVar
 from .lines import SIDE, turn_of
 from .origins import CHILD, COPY, HOME, Origins, attributes_of, is_standard, scripts_first
 from .registers import OUTER, Registers
+from .registrations import attribute
 
 Returned = TypeVar("Returned")
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")
@@ -182,7 +183,7 @@ class World:
         leave()
         others = tuple(f"{folder}{os.sep}" for folder in elsewhere)
         for name, module in self.modules.items():
-            file = str(getattr(module, "__file__", None) or "")
+            file = str(attribute(module, "__file__") or "")
             if file.startswith(others) or self._is_installed(name, file):
                 return f"{name} from {file}"
         self._origins.copy = self.root

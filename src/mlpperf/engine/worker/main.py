@@ -58,6 +58,8 @@ from .values import Comparison
 from .watching import WHEN_LOADED, Watch
 from .wire import from_json, to_json
 
+MORE_COPIES = 2  # of a version, by which is known what differs in any two
+
 
 def main() -> None:
     """Do the task on standard input."""
@@ -317,14 +319,21 @@ def _unexplained(versions: Versions, watch: Watch) -> str:
 
     def unexplained(*worlds: World) -> list[str]:
         leave()
-        return Comparison(worlds, versions.task.changed, watch.changed).unexplained()
+        comparison = Comparison(worlds, versions.task.changed, watch.changed)
+        try:
+            return comparison.unexplained()
+        except Exception as reason:
+            return [f"what the versions hold cannot be compared ({why(reason)})"]
 
     worlds = [of_version[0] for of_version in versions.worlds.values() if of_version]
     differing = unexplained(*worlds) if len(worlds) > 1 else []
     if differing:
         name = next(iter(versions.worlds))
-        versions.load(name)
-        alike = unexplained(*versions.worlds[name][:2])
+        alike = set[str]()
+        for _ in range(MORE_COPIES):  # an order may be the same by chance
+            versions.load(name)
+            first, *_, newest = versions.worlds[name]
+            alike.update(unexplained(first, newest))
         differing = [one for one in differing if one not in alike]
     return f"{differing[0]}{WHEN_LOADED}" if differing else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from .origins import is_standard
+from .registrations import attribute
 
 # Packages that compile functions of others, which are then run without a frame.
 COMPILERS = {"numba", "jax", "tensorflow", "taichi", "triton", "torch._dynamo", "pyximport"}
@@ -28,7 +29,7 @@ def readers_unheard() -> set[str]:
     """The packages with extension modules that may open files unheard."""
     readers = set()
     for module, held in list(sys.modules.items()):
-        name, file = module.partition(".")[0], str(getattr(held, "__file__", None) or "")
+        name, file = module.partition(".")[0], str(attribute(held, "__file__") or "")
         native = file.endswith((".so", ".pyd")) and "__mypyc" not in file
         known = is_standard(file) or name in OPEN_BY_PYTHON
         if name in STANDARD_READERS or (native and not known):

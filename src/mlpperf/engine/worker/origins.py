@@ -154,8 +154,11 @@ def _real(place: str, folders: dict[str, str]) -> str:
 
 def _file(module: Any) -> Any:
     """The file of a module; also of a script that has ended, which keeps its loader only."""
-    file = getattr(module, "__file__", None)
-    return file or getattr(getattr(module, "__loader__", None), "path", None)
+    try:
+        file = getattr(module, "__file__", None)
+        return file or getattr(getattr(module, "__loader__", None), "path", None)
+    except Exception:  # a lazy module may do anything
+        return None
 
 
 def _locations(module: Any) -> Sequence[str]:

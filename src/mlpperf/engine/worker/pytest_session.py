@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .registrations import attribute
+
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
 # a project forbids itself in its own runs does not end a session, such as marks of plugins that are
 # not here; no other plugin breaks calls off or spreads tests over processes.
@@ -48,7 +50,7 @@ def forget(files: set[Path]) -> None:
     """Forget the modules of tests that an earlier session has imported, and their packages."""
     folders = {file.parent for file in files}
     for name, module in list(sys.modules.items()):
-        file = Path(getattr(module, "__file__", None) or "")
+        file = Path(attribute(module, "__file__") or "")
         of_tests = file.name in ("conftest.py", "__init__.py") and file.parent in folders
         if of_tests or file in files:
             del sys.modules[name]

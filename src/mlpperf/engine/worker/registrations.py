@@ -39,9 +39,9 @@ def attribute(value: Any, name: str) -> Any:
 
 
 def held_with(function: FunctionType) -> list[Any]:
-    """What a function holds besides its code: defaults, and the variables around it."""
+    """What a function holds besides its code: defaults, the variables around it, attributes."""
     cells = [attribute(cell, "cell_contents") for cell in function.__closure__ or ()]
-    return [function.__defaults__, function.__kwdefaults__, cells]
+    return [function.__defaults__, function.__kwdefaults__, cells, vars(function)]
 
 
 def outside_modules() -> Iterator[ModuleType]:
@@ -67,7 +67,7 @@ def registered_with(own: Collection[str]) -> str:
 
 
 def _is_standard(module: ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
+    file = attribute(module, "__file__")
     if not isinstance(file, str):
         return module.__name__ in sys.builtin_module_names
     return is_standard(file)

@@ -80,9 +80,11 @@ def _values(held: Mapping[Any, Any], depth: int = DEEPEST) -> Iterator[str]:
         if type(key) is not str or key.startswith("__"):
             continue
         if value is not None and type(value) in PLAIN:
-            text = f"{key} {value!r}"
             number = value if is_a(value, int, float) else 0
-            if abs(number) < LARGEST and number != os.getpid() and len(text) < LONGEST:
+            if abs(number) >= LARGEST:  # which may be too long to be written, too
+                continue
+            text = f"{key} {value!r}"
+            if number != os.getpid() and len(text) < LONGEST:
                 yield from [text] if os.sep not in text else []
         elif depth and is_a(value, dict):
             yield from (f"{key} {one}" for one in _values(dict(dict.items(value)), depth - 1))

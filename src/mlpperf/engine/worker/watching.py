@@ -26,6 +26,7 @@ from .children import ended_children, has_children
 from .execution import Place
 from .native import hidden_by_compilers, readers_unheard
 from .origins import is_standard
+from .registrations import attribute
 from .tops import Tops, is_computed
 
 RUNS = "runs what changed in"
@@ -112,7 +113,7 @@ class Watch:
         for name in INTERPRETERS:
             with contextlib.suppress(ImportError):
                 self._blinding(importlib.import_module(name), "create", "runs another interpreter")
-        files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+        files = [attribute(module, "__file__") for module in list(sys.modules.values())]
         for place in map(os.path.realpath, filter(None, files)):  # such as of what runs the suite
             if os.path.basename(place) in self._names and not is_standard(place):  # noqa: PTH119
                 self._audit_elsewhere(place)
