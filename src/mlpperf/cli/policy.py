@@ -100,7 +100,7 @@ def accept(
     from ..engine.files import shown_path, write_whole
     from ..engine.history.records import records_folder
     from ..engine.suites.policy import ACCEPTED, appended
-    from ..engine.suites.series import fits
+    from ..engine.suites.series import covers
     from ..engine.versions.repository import project_folder
     from ..engine.words import plain
 
@@ -112,7 +112,7 @@ def accept(
         raise MlpperfError("Name the benchmark that became worse, or a pattern.")
     last_day = _day(until) if until is not None else None
     result, _ = read_recorded(records or records_folder())
-    fitting = [one for one in result.regressions if fits(wanted, one.series)]
+    fitting = [one for one in result.regressions if covers(wanted, one.series)]
     if not fitting:
         raise MlpperfError(
             f"The last recorded comparison, of {result.head} with {result.base}, has no "
@@ -165,6 +165,7 @@ def _acceptance(
         bytecodes=finding.more_work if finding.work_rose else 0.0,
         peak_memory=memory.get("peak"),
         allocations=memory.get("allocations"),
+        garbage=finding.garbage["head"] if finding.more_garbage else None,
         value=max(finding.values["head"]) if finding.risen else None,
         base=result.commits.get("base") or "",
         head=result.commits.get("head") or "",

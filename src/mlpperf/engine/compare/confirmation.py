@@ -82,7 +82,9 @@ def agrees(change: float, error: float, logs: Sequence[float]) -> bool | None:
     sign, mean = math.copysign(1.0, change), float(np.mean(logs))
     own = float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
     certainty = student_quantile(len(logs) - 1, ONE_SIDED)
-    other = abs(mean - change) - SIZE_MOST * abs(change)  # how far it is from a similar size
+    # How much less it is than a similar size; a slowdown that is even larger is one.
+    less = sign * (change - mean)
+    other = (less if sign > 0 else abs(less)) - SIZE_MOST * abs(change)
     beyond = certainty * math.hypot(own, error)
     if sign * mean + certainty * own < 0 or other > beyond:
         return False

@@ -81,8 +81,9 @@ def exceeded(entry: Acceptance, finding: Finding) -> str:
         is_more = head.get(quantity, 0) > (most or 0) * MEMORY_SLACK
         if quantity in finding.grown_in and is_more:
             return f"{quantity} of at most {most or 0:,} was accepted"
-    if finding.more_garbage and entry.peak_memory is None:
-        return "no more garbage was accepted"
+    if finding.more_garbage and finding.garbage["head"] > (entry.garbage or 0) * MEMORY_SLACK:
+        most = entry.garbage or 0
+        return f"at most {most:,} objects for the garbage collector were accepted"
     if finding.risen and (entry.value is None or max(finding.values["head"]) > entry.value):
         return f"a value of at most {entry.value} was accepted"
     return ""
@@ -189,7 +190,7 @@ def _time(budget: Budget, finding: Finding, every: Iterable[Finding]) -> BudgetO
     timed = [one.seconds.get("head") if one.processes else None for one in (finding, reference)]
     if not all(timed):
         untimed = [o for o, t in zip((finding, reference), timed, strict=True) if not t]
-        kept = Kept.NOT_MEASURED if all(map(_unmeasured, untimed)) else Kept.UNKNOWN
+        kept = Kept.NOT_MEASURED if _unmeasured(finding) else Kept.UNKNOWN
         return BudgetOutcome(kept, f"{untimed[0].series.name} was not timed, which a budget needs")
     ratio = (timed[0] or 0.0) / (timed[1] or 1.0)
     clause = (

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from ..machine.environment import Environment
 from ..statistics.verdicts import Verdict
 from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
-from ..suites.series import Series, is_longer
+from ..suites.series import Series, is_longer, matches
 from ..versions.layout import project_named
 from ..versions.pair import Pair
 from ..words import count, some
@@ -195,6 +194,6 @@ class Comparison:
 
     def _accepts(self, name: str) -> bool:
         return any(
-            fnmatchcase(name, one) or (one in name and not is_longer(name, one))
+            matches(one, name) or (one in name and not is_longer(name, one))
             for one in self.accepted
         )

@@ -125,7 +125,9 @@ class Branch:
         """What is in a tree or commit, by name."""
         if tree in self._entries:
             return dict(self._entries[tree])
-        listed = self._git("ls-tree", "-z", "--long", tree).decode(errors="surrogateescape")
+        listed = self._git("ls-tree", "--full-tree", "-z", "--long", tree).decode(
+            errors="surrogateescape"
+        )
         entries = {}
         for line in filter(None, listed.split("\0")):
             if match := ENTRY.fullmatch(line):

@@ -152,7 +152,7 @@ def first_pair(
     pair = 0, len(plan.levels.lineage) - 1
     for link in plan.levels.links:
         record = link.record
-        fitting = targets(link, pattern) if pattern else not record.selected
+        fitting = _answers(link, pattern)
         own_suites = record.asked.benchmarks in ("", plan.levels.lineage[-1].hash)
         same_question = own_suites and not link.reversed and record.threshold <= threshold
         usable = fitting and same_question and link.useful and not record.interrupted
@@ -162,6 +162,17 @@ def first_pair(
     if ends.link is None or not ends.link.useful:
         raise MlpperfError(ends.failed or (ends.link.record.verdict if ends.link else ""))
     return ends.link
+
+
+def _answers(link: Link, pattern: str | None) -> bool:
+    """Whether a comparison was one of all series that fit, by rules that are believed."""
+    outcomes = [one for one in link.record.outcomes if not pattern or fits(pattern, one.series)]
+    skipped = link.record.outcomes.skipped
+    if not link.believed and any(not pattern or fits(pattern, one) for one in skipped):
+        return False
+    if link.record.selected and [*link.record.selected] != [pattern]:
+        return any(outcome.series.name == pattern for outcome in outcomes)
+    return not pattern or bool(targets(link, pattern))
 
 
 def targets(link: Link, pattern: str | None) -> list[Series]:

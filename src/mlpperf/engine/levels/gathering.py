@@ -62,7 +62,8 @@ class Link:
     def useful(self) -> bool:
         """Whether it has a result for any series."""
         outcomes = self.record.outcomes
-        return self.same or bool(self.skipped.any() or outcomes.timed.any() or outcomes.differs)
+        content = self.skipped.any() or outcomes.timed.any() or outcomes.differs or outcomes.wrong
+        return self.same or bool(content)
 
 
 @dataclass

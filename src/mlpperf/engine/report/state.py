@@ -11,6 +11,7 @@ import numpy as np
 
 from ..compare import ComparisonRecord
 from ..history.changes import FEWEST
+from ..levels.edges import EVERY
 from ..levels.gathering import Levels
 from ..levels.knowledge import Known
 from ..levels.show import no_levels, not_compared
@@ -105,7 +106,7 @@ def _state(site: Draft) -> Section:
         if len(every) > OPEN_MOST:
             title = f"The {OPEN_MOST} largest of {title}"
         blocks.append(changed(site, every[:OPEN_MOST], title, dated=True))
-    if release := _since_release(site.material.levels):
+    if release := _since_release(site, every):
         blocks.append(Prose(plain(release)))
     if site.material.levels and (later := not_compared(site.material.levels)):
         blocks.append(Prose(f"{later}; `mlpperf backfill` compares what is missing."))
@@ -150,18 +151,25 @@ def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
     return facts
 
 
-def _since_release(levels: Levels | None) -> str:
-    """What is slower than at the newest commit with a tag, in a sentence; empty without one."""
+def _since_release(site: Draft, opened: Sequence[Event]) -> str:
+    """What is slower than at the newest commit with a tag, in a sentence; empty without one.
+
+    Nothing is said if something else became worse since, or if a benchmark is not known.
+    """
+    levels = site.material.levels
     tagged = [at for at, c in enumerate(levels.lineage.commits) if c.tags] if levels else []
     if levels is None or not tagged:
         return ""
     at, last = tagged[-1], len(levels.lineage) - 1
-    slower = {}
+    slower: dict[str, float] = {}
     for series, fit in levels.fits.items():
-        change, known = moved(fit, at, last)
-        if change > 0 and known:
-            slower[series.name] = change
+        for machine in {EVERY, *(step.where.machine for step in fit.steps)}:
+            change, known = moved(fit, at, last, machine)
+            if change > 0 and known:
+                slower[series.name] = max(change, slower.get(series.name, 0.0))
     tag = levels.lineage[at].tags[0]
+    if not slower and (site.lacks or any(event.order > at for event in opened)):
+        return ""
     if not slower:
         return f"Nothing is slower than at {tag}."
     worst = sorted(slower, key=lambda name: -slower[name])

@@ -33,7 +33,6 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,7 +42,7 @@ from msgspec import Meta, Struct
 from ...errors import MlpperfError, check
 from ..words import plain
 from .pyproject import content_of, converted, readable, table_at
-from .series import THRESHOLD
+from .series import THRESHOLD, matches
 
 ACCEPTED = ".mlpperf-accepted.toml"
 HEAD = "# Accepted regressions: `mlpperf accept` appends to this file.\n"
@@ -115,6 +114,7 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     slower : the upper limit of the slowdown, as a share.
     bytecodes : how many more bytecodes it may execute, as a share.
     peak_memory, allocations, value : the same of the head's memory and values.
+    garbage : objects of a call that only the garbage collector may free.
     base, head : hashes of the comparison that showed it; empty for a working tree.
     until : the last day on which it counts.
     lapsed : why it does not count; empty if it does.
@@ -127,6 +127,7 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     peak_memory: Amount | None = None
     allocations: Amount | None = None
     value: Value | None = None
+    garbage: Amount | None = None
     base: str = ""
     head: str = ""
     until: date | None = None
@@ -134,7 +135,7 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     def fits(self, name: str) -> bool:
         """Whether it is about the series of this name."""
-        return name == self.series or fnmatchcase(name, self.series)
+        return name == self.series or matches(self.series, name)
 
     def is_of(self, other: Acceptance) -> bool:
         """Whether it accepts what the other one does, perhaps edited: by the same comparison."""

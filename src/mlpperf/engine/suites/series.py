@@ -105,7 +105,12 @@ def fits(pattern: str, series: Series) -> bool:
 
 def covers(pattern: str, series: Series) -> bool:
     """The same where a series is excused: a text is a whole name, of it or of its function."""
-    return pattern in (series.name, series.function) or fnmatchcase(series.name, pattern)
+    return pattern in (series.name, series.function) or matches(pattern, series.name)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a pattern fits a whole name. A bracket also stands for itself, as in `test_a[1]`."""
+    return any(fnmatchcase(name, one) for one in (pattern, pattern.replace("[", "[[]")))
 
 
 def is_longer(name: str, text: str) -> bool:
@@ -115,4 +120,4 @@ def is_longer(name: str, text: str) -> bool:
 
 
 def _fits(pattern: str, name: str) -> bool:
-    return fnmatchcase(name, pattern) or pattern in name
+    return matches(pattern, name) or pattern in name

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import itertools
 from collections.abc import Callable, Sequence
-from types import CoroutineType, GeneratorType, ModuleType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +15,17 @@ import pytest
 from .clocks import clock_of, time
 from .runner import PreparedRunner, Runner
 
-LAZY: dict[str, Any] = {"coroutine": CoroutineType, "generator": GeneratorType}
+ITERATORS = [kind for kind in vars(itertools).values() if isinstance(kind, type)]
+LAZY: dict[str, Any] = {
+    "coroutine": CoroutineType,
+    "generator": (GeneratorType, AsyncGeneratorType),
+    "lazy iterator": (
+        map,
+        filter,
+        zip,
+        *ITERATORS,
+    ),
+}
 
 
 class Fixtures:
@@ -114,7 +125,8 @@ class Benchmark:
         self.stats = Stats(time.perf_counter() - start)
         for what, kind in LAZY.items():
             if isinstance(result, kind):
-                result.close()
+                if hasattr(result, "close"):
+                    result.close()
                 raise self._copy.not_timed(f"its function gives a {what}, whose code nobody runs")
         return result
 

@@ -58,6 +58,7 @@ from .values import Comparison
 from .watching import WHEN_LOADED, Watch
 from .wire import from_json, to_json
 
+COUNTING_HOOKS = ("discover", "dry_run", "count")  # others would be slowed down by it
 MORE_COPIES = 2  # of a version, by which is known what differs in any two
 
 
@@ -84,6 +85,8 @@ def main() -> None:
 def work(task: Task, ask: Ask) -> Iterator[Message]:
     """Do a task, with an answer for each series; `ask` waits for the next request."""
     sys.path[:0] = task.path
+    if task.kind in COUNTING_HOOKS:
+        count_hooks()
     versions = Versions(task)
     answers: dict[str, Callable[[Versions], Iterable[Message]]] = {
         "discover": _discover,
@@ -118,7 +121,6 @@ def _discover(versions: Versions) -> Iterator[Message]:
     if versions.task.compiled and len(versions.task.sides) > 1:
         yield from _beside(versions)
         return
-    count_hooks()
     for name in versions.task.sides:
         try:
             copy = versions.load(name)

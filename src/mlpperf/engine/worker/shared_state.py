@@ -56,7 +56,6 @@ def shared_state() -> dict[str, str]:
         "loggers": str(sorted(_loggers())),
         "finders of modules": _kinds([*sys.meta_path, *sys.path_hooks]),
         "the search path": str(len(sys.path)),
-        "audit hooks": str(len(_hooks)),
     }
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and name != "__main__":
@@ -105,6 +104,7 @@ def slowing_state() -> dict[str, str]:
         "the switch interval": str(sys.getswitchinterval()),
         "what watches each call": _watching(),
         "timers": _timers(),
+        "audit hooks": str(len(_hooks)),
     }
 
 
