@@ -43,7 +43,7 @@ def counts(functions: dict[str, int], rest: int = REST, **named: Any) -> Counts:
     """Counts of functions by their instructions, each entered once."""
     executed = {name: Executed(n, 1) for name, n in functions.items()}
     whole = Counts(rest + sum(functions.values()), 9 + len(functions), executed, {"len": 2})
-    return replace(whole, **named)
+    return replace(whole, **{"operations": "the same", **named})
 
 
 def work(base: Counts, head: Counts) -> Work:
@@ -99,7 +99,22 @@ def work(base: Counts, head: Counts) -> Work:
         (
             counts({"a.py:3:f": 90}),
             counts({"a.py:3:f": 90}, c_calls={"len": 1, "list.append": 1}),
-            "as many bytecodes, other calls of C functions",
+            "as many bytecodes, other operations or C functions",
+        ),
+        (
+            counts({"a.py:3:f": 90}),
+            counts({"a.py:3:f": 90}, c_calls={"sum": 2}),
+            "as many bytecodes, other operations or C functions",
+        ),
+        (
+            counts({"a.py:3:f": 90}),
+            counts({"a.py:3:f": 90}, operations="others"),
+            "as many bytecodes, other operations or C functions",
+        ),
+        (
+            counts({"a.py:3:f": 90}, operations=""),
+            counts({"a.py:3:f": 90}, operations=""),
+            "as many bytecodes, other operations or C functions",
         ),
         (
             counts({"a.py:3:f": 90}),

@@ -3,6 +3,7 @@
 import dis
 import functools
 import importlib
+import itertools
 import random
 import subprocess
 import sys
@@ -123,6 +124,7 @@ def test_equal_code_executes_the_same(tmp_path: Path, name: str) -> None:
     assert not base.not_counted
     assert base.bytecodes == head.bytecodes > 50
     assert (base.calls, base.c_calls) == (head.calls, head.c_calls)
+    assert base.operations == head.operations != ""
     assert by_name(base) == by_name(head)
 
 
@@ -131,8 +133,10 @@ def test_equal_code_executes_the_same_whatever_the_hash_seed(tmp_path: Path, see
     code = f"""
 from pathlib import Path
 from {__name__.rpartition(".")[2]} import counts_of, module
-one, two = (counts_of(module(Path({str(tmp_path)!r}, n))["work"], Path()) for n in "ab")
+folders = [Path({str(tmp_path)!r}, name) for name in "ab"]
+one, two = (counts_of(module(folder / "a.py")["work"], folder) for folder in folders)
 assert one.bytecodes == two.bytecodes > 1000 and one.c_calls == two.c_calls
+assert one.operations == two.operations
 """
     environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
@@ -157,6 +161,72 @@ def test_calls_of_c_are_counted_by_name(tmp_path: Path) -> None:
         "a.py:20:by_callback": 1,
         "a.py:21:<lambda>": 5,
     }
+
+
+OPERATIONS = """
+import math
+
+
+def work(a=3.0, b=2.0):
+    for one in range(3):
+        c = a + b if one else a
+    return [math.floor(c), c < a, list((1, 2)), one in {1, 2, "x"}]
+"""
+
+
+def operations_of(source: str, file: Path) -> str:
+    """The digest of a call of `work`."""
+    file.parent.mkdir()
+    file.write_text(source, encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), names)
+    counts = counts_of(names["work"], file.parent)
+    assert not counts.not_counted
+    assert counts.operations
+    return counts.operations
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "same"),
+    [
+        ("", "", True),
+        ("a + b", "a ** b", False),
+        ("c < a", "c > a", False),
+        ("floor", "ceil", False),
+        ("list(", "set(", False),
+        ("range(3)", "range(4)", False),
+        ("if one", "if not one", False),
+        ("(1, 2)", "(1, 3)", False),
+        ('"x"', '"y"', False),
+        ("import math\n", "import math  # and more\n\nMORE = 3\n", True),
+        ("one", "number", True),
+        ("return [", "return '' if c is None else [", False),
+    ],
+)
+def test_as_many_instructions_are_the_same_only_if_they_do_the_same(
+    tmp_path: Path, now: str, then: str, same: bool
+) -> None:
+    base = operations_of(OPERATIONS, tmp_path / "base" / "a.py")
+    head = operations_of(OPERATIONS.replace(now, then), tmp_path / "head" / "a.py")
+    assert (base == head) is same
+
+
+def test_a_function_that_was_generated_is_known_by_what_it_does(tmp_path: Path) -> None:
+    """The file of such functions is no file, and says nothing."""
+    digests = []
+    for sign in "++-":
+        names: dict[str, Any] = {}
+        exec(compile(f"def generated(a):\n    return a {sign} 1", "<string>", "exec"), names)
+        generated = names["generated"]
+        digests.append(counts_of(lambda made=generated: made(3), tmp_path).operations)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_calls_of_one_version_that_do_other_things_have_no_digest(tmp_path: Path) -> None:
+    signs = itertools.cycle([lambda: 1 + len(""), lambda: 1 - len("")])
+    counts = counts_of(lambda: next(signs)(), tmp_path)
+    assert counts.bytecodes > 0
+    assert not counts.operations
 
 
 def test_what_prepares_a_call_is_not_counted(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from mlpperf.engine.worker.calls import Counts
 from mlpperf.engine.worker.execution import Execution, by_function, in_common
 
-ONE = Execution({"a.py:f": 1}, {"a.py:g": 2}, {"a.py:g": 2, "b": 1}, Counts(100, 3, {}, {"len": 1}))
+COUNTS = Counts(100, 3, {}, {"len": 1}, operations="a")
+ONE = Execution({"a.py:f": 1}, {"a.py:g": 2}, {"a.py:g": 2, "b": 1}, COUNTS)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,8 @@ ONE = Execution({"a.py:f": 1}, {"a.py:g": 2}, {"a.py:g": 2, "b": 1}, Counts(100,
         (ONE._replace(every=None), ""),
         (ONE._replace(counts=replace(ONE.counts, bytecodes=101)), "the same bytecodes"),
         (ONE._replace(counts=replace(ONE.counts, c_calls={"len": 2})), "the same bytecodes"),
+        (ONE._replace(counts=replace(ONE.counts, operations="b")), "the same bytecodes"),
+        (ONE._replace(counts=replace(ONE.counts, operations="")), ""),
         (ONE._replace(counts=Counts(not_counted="it runs threads")), ""),
     ],
 )

@@ -26,7 +26,7 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_counted : why there are no counts; empty if there are.
     bytecodes, calls, c_calls : instructions, entered Python functions, and calls of C functions, by
         version.
-    same : both versions execute the same.
+    same : both versions execute the same instructions, and call the same functions, equally often.
     differing : how many functions of the project execute more or fewer instructions.
     places : those with the largest differences, as `name (file:line)`, and these differences.
     """
@@ -57,13 +57,13 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for place, line, difference in differences(base, head)
         }
         largest = sorted(of_places, key=lambda where: -abs(of_places[where]))
-        whole = [(one.bytecodes, one.calls, one.c_calls) for one in (base, head)]
+        whole = [(one.bytecodes, one.calls, one.c_calls, one.operations) for one in (base, head)]
         return cls(
             "",
             bytecodes={side: counts[side].bytecodes for side in SIDES},
             calls={side: counts[side].calls for side in SIDES},
             c_calls={side: sum(counts[side].c_calls.values()) for side in SIDES},
-            same=whole[0] == whole[1] and not of_places,
+            same=bool(base.operations) and whole[0] == whole[1] and not of_places,
             differing=len(of_places),
             places={where: of_places[where] for where in largest[:PLACES_MOST]},
         )
@@ -85,7 +85,7 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         where = next(iter(self.places), "")
         if not more:
             spread = f", {count(self.differing, 'function')} differ, most {where}" if where else ""
-            return f"as many bytecodes{spread or ', other calls of C functions'}"
+            return f"as many bytecodes{spread or ', other operations or C functions'}"
         percent = rounded(100 * abs(self.ratio - 1), 2) if self.bytecodes["base"] else "?"
         what = f"{'+' if more > 0 else '-'}{percent} % bytecodes"
         if not where:

@@ -54,6 +54,8 @@ class Counts:
     bytecodes, calls : instructions, and entered functions, of all Python code.
     functions : of the project, by `file:line:name`.
     c_calls : of functions in C, by name.
+    operations : a digest of which instructions each function executes how often; "" if two calls
+        differ in that.
     not_counted : why there are no counts; "" if there are.
     """
 
@@ -61,6 +63,7 @@ class Counts:
     calls: int = 0
     functions: dict[str, Executed] = field(default_factory=dict)
     c_calls: dict[str, int] = field(default_factory=dict)
+    operations: str = ""
     not_counted: str = ""
 
 

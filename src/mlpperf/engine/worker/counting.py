@@ -1,18 +1,22 @@
 """What a call executes, counted exactly: bytecode instructions by function, and calls of C.
 
 Equal code gives equal counts, whatever the load of the machine, and a statement that is added shows
-however little time it takes. What C functions do is not counted, only that they are called.
+however little time it takes. What C functions do is not counted, only that they are called. As
+`a + b` is as many instructions as `a ** b`, a digest tells which ones were executed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dis
 import gc
+import hashlib
 import os
 import sys
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
@@ -25,8 +29,11 @@ from .watching import INTERPRETERS, PROCESSES, THREADS, TRACING
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 THREADED = "it runs threads"
 ELSEWHERE = "it runs another interpreter"
-# Instructions, and entries, of each code object, by its `id`; generators are entered several times.
+# How often each code object, by its `id`, executes the instruction at each offset, and is entered;
+# generators are entered several times.
 Tally = dict[int, list[Any]]
+# Instructions whose argument says only where something is.
+PLACES = {*dis.hasjrel, *dis.hasjabs, *dis.haslocal, *dis.hasfree, dis.EXTENDED_ARG}
 
 
 class NotCountableError(Exception):
@@ -47,7 +54,7 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
     except Exception as reason:  # such as a recursion that is too deep with a tracer
         return Counts(not_counted=f"it raised {type(reason).__name__} when it was counted")
     place = FunctionNames(root, whole)
-    executed = _by_function(first, place)
+    executed, operations = _by_function(first, place), _operations(first, place)
     if any(f"_thread.{name}" in c_calls for name in THREADS):
         return Counts(not_counted=THREADED)
     if any(name.partition(".")[0] in INTERPRETERS for name in c_calls):
@@ -61,6 +68,7 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
         sum(entries for _, entries in executed.values()),
         {name: Executed(*of) for name, of in executed.items() if name},
         dict(c_calls),
+        operations if operations == _operations(again, place) else "",
     )
 
 
@@ -71,7 +79,11 @@ def begins_anew(runner: Runner) -> bool:
     """
     try:
         first, then = (
-            sorted(of for code, *of in tally.values() if not code.co_filename.startswith(HERE))
+            sorted(
+                (sum(offsets.values()), entries)
+                for code, offsets, entries in tally.values()
+                if not code.co_filename.startswith(HERE)
+            )
             for tally in (_instructions(runner), _instructions(runner))
         )
     except NotCountableError:
@@ -100,10 +112,10 @@ def by_trace(tally: Tally) -> Iterator[None]:
     """Count what this thread executes, by a trace function; for Python before 3.13."""
     locals_: dict[int, Callable[..., Any]] = {}
 
-    def local(entry: list[Any]) -> Callable[..., Any]:
+    def local(offsets: dict[int, int]) -> Callable[..., Any]:
         def count(frame: FrameType, event: str, _: Any) -> Any:
             if event == "opcode":
-                entry[1] += 1
+                offsets[frame.f_lasti] += 1
             return count
 
         return count
@@ -113,8 +125,8 @@ def by_trace(tally: Tally) -> Iterator[None]:
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         known = id(code)
         if known not in locals_:
-            tally[known] = [code, 0, 0]
-            locals_[known] = local(tally[known])
+            tally[known] = [code, defaultdict(int), 0]
+            locals_[known] = local(tally[known][1])
         tally[known][2] += 1
         return locals_[known]
 
@@ -138,11 +150,13 @@ def by_monitoring(tally: Tally) -> Iterator[None]:
     events = monitoring.events
 
     def begins(code: CodeType, *_: Any) -> None:
-        tally.setdefault(id(code), [code, 0, 0])[2] += 1
+        if id(code) not in tally:
+            tally[id(code)] = [code, defaultdict(int), 0]
+        tally[id(code)][2] += 1
 
-    def count(code: CodeType, _: int) -> None:
+    def count(code: CodeType, offset: int) -> None:
         if (known := id(code)) in tally:  # else it began before, and is ours
-            tally[known][1] += 1
+            tally[known][1][offset] += 1
 
     entries = events.PY_START, events.PY_RESUME, events.PY_THROW
     tool = next((one for one in range(6) if monitoring.get_tool(one) is None), None)
@@ -271,8 +285,51 @@ class FunctionNames:
 def _by_function(tally: Tally, place: FunctionNames) -> dict[str, tuple[int, int]]:
     """Instructions and entries of each function of the project; of all others, as `""`."""
     executed: dict[str, tuple[int, int]] = {}
-    for code, bytecodes, entries in tally.values():
+    for code, offsets, entries in tally.values():
         if not code.co_filename.startswith(HERE):
             before = executed.get(place(code), (0, 0))
-            executed[place(code)] = before[0] + bytecodes, before[1] + entries
+            executed[place(code)] = before[0] + sum(offsets.values()), before[1] + entries
     return executed
+
+
+def _operations(tally: Tally, place: FunctionNames) -> str:
+    """A digest of how often each function executes what, the same wherever its lines are."""
+    executed: Counter[tuple[str, str, str]] = Counter()
+    for code, offsets, entries in tally.values():
+        file = code.co_filename
+        if file.startswith(HERE):
+            continue
+        own = place(code).partition(":")[0]
+        function = (own or ("<" if file[:1] == "<" else file), code.co_name)
+        executed[(*function, "entered")] += entries
+        if not own and file[:1] != "<":  # both versions have one file
+            code_and_lines = code.co_firstlineno, code.co_code, code.co_names
+            executed[(*function, repr((*code_and_lines, sorted(offsets.items()))))] += 1
+            continue
+        meanings = _meanings(code)
+        for offset, times in offsets.items():
+            executed[(*function, meanings.get(offset, ""))] += times
+    return hashlib.sha256(repr(sorted(executed.items())).encode()).hexdigest()[:32]
+
+
+@lru_cache(maxsize=10_000)
+def _meanings(code: CodeType) -> dict[int, str]:
+    """What the instruction at each offset does, without places: names, constants, numbers."""
+    meanings = {}
+    for one in dis.get_instructions(code):
+        meaning: Any = "" if one.opcode in PLACES else one.arg
+        if one.opcode in dis.hasname:
+            meaning = one.argval
+        elif one.opcode in dis.hasconst:
+            meaning = _constant(one.argval)
+        meanings[one.offset] = f"{one.opname} {meaning}"
+    return meanings
+
+
+def _constant(value: Any) -> str:
+    """A constant as a text that is the same in each process, and wherever a function lies."""
+    if isinstance(value, CodeType):
+        return value.co_name
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_constant, value))})"
+    return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)

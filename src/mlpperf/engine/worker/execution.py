@@ -41,9 +41,12 @@ class Execution(NamedTuple):
             if None not in (one, two) and one != two:
                 return "does not call the same functions in both versions"
         counts = self.counts, other.counts
-        if any(one.not_counted for one in counts) or _total(self.counts) == _total(other.counts):
+        if any(one.not_counted for one in counts):
             return ""
-        return "does not execute the same bytecodes in both versions"
+        digests = [one.operations for one in counts]
+        if (all(digests) and digests[0] != digests[1]) or _total(counts[0]) != _total(counts[1]):
+            return "does not execute the same bytecodes in both versions"
+        return ""
 
 
 def _total(counts: Counts) -> tuple[object, ...]:
