@@ -1,7 +1,10 @@
 """The derived tolerance, the comparison that applies it, fingerprints and poison."""
 
 import math
+from collections import namedtuple
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from mlpperf.agreement import (
     arrays_in,
     compare,
     fingerprint,
+    opaque_in,
     poison,
     tolerance,
 )
@@ -290,6 +294,55 @@ def test_arrays_in_nested_arguments_come_in_order() -> None:
     arrays = list(arrays_in((a, (b, [c, 5, "text"]), None, ((d,),))))
     assert [int(x[0]) for x in arrays] == [0, 1, 2, 3]
     assert all(x is y for x, y in zip(arrays, (a, b, c, d), strict=True))
+
+
+Pair = namedtuple("Pair", "one other")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A matrix and its name."""
+
+    weights: Any
+    name: str = "first"
+
+
+HOLDERS: dict[str, Callable[[Any], Any]] = {
+    "tuple": lambda array: (array,),
+    "list": lambda array: [[1, array]],
+    "named tuple": lambda array: Pair(1, array),
+    "dictionary": lambda array: {"a": {"b": array}},
+    "data class": lambda array: [Layer({"w": array})],
+}
+
+
+@pytest.mark.parametrize("hold", HOLDERS.values(), ids=HOLDERS)
+def test_an_array_counts_wherever_it_is_held(hold: Callable[[Any], Any]) -> None:
+    array = np.zeros(3)
+    (held,) = arrays_in((0.5, hold(array)))
+    assert held is array
+    before = fingerprint(hold(array))
+    array[1] = 1
+    assert fingerprint(hold(array)) != before
+    assert not opaque_in((hold(array), "text", None, 1j, np.float32(1), np.dtype("f4")))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (object(), "object"),
+        ({1, 2}, "set"),
+        (bytearray(3), "bytearray"),
+        (np.random.default_rng(0), "Generator"),
+        (np.array([[]], dtype=object), "ndarray of objects"),
+        (np.ma.masked_array([1.0]), "MaskedArray"),
+        (Layer, "type"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_may_change_without_being_seen_is_opaque(value: Any, kind: str) -> None:
+    for hold in HOLDERS.values():
+        assert opaque_in((np.zeros(2), hold(value))) == kind
 
 
 LAYOUTS = {

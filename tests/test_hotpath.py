@@ -325,6 +325,37 @@ def test_a_path_that_updates_leaves_the_inputs_alone() -> None:
     assert np.array_equal(given.expected[0], given.inputs[1])
 
 
+def test_arrays_in_a_dictionary_are_read_only_and_their_change_is_noticed() -> None:
+    def spoils(weights: dict[str, Array]) -> Arrays:
+        """Writes to its input in spite of that."""
+        weights["w"].flags.writeable = True
+        weights["w"] += 1
+        return (np.arange(3.0),)
+
+    def same(weights: dict[str, Array]) -> Arrays:
+        """As it is."""
+        return (weights["w"].copy(),)
+
+    path = replace(
+        PATH,
+        reference=same,
+        variants=(Variant(spoils),),
+        inputs=lambda case, rng: ({"w": np.arange(3.0)},),
+    )
+    assert not problem(path, SMALL).inputs[0]["w"].flags.writeable
+    verify(path, Variant(same), SMALL)
+    with pytest.raises(WrongResultError, match="changed an input"):
+        verify(path, Variant(spoils), SMALL)
+
+
+def test_inputs_whose_change_would_not_be_seen_are_refused() -> None:
+    path = replace(PATH, inputs=lambda case, rng: (np.ones(3), {"of": [rng]}))
+    words = "product: the inputs of .* hold a Generator, .*: make it in `prepare`"
+    with pytest.raises(MlpperfError, match=words) as raised:
+        problem(path, SMALL)
+    assert not isinstance(raised.value, WrongResultError)  # it is unknown, not wrong
+
+
 # --- proven ---------------------------------------------------------------------------------------
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -18,6 +18,7 @@ Arrays = tuple[NDArray[Any], ...]
 
 # Probability that correct code exceeds a tolerance in one comparison, in the model of `tolerance`.
 FALSE_ALARM = 1e-9
+PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)  # nobody changes
 WORDS = 4096  # in a row of the checksum
 
 
@@ -126,12 +127,33 @@ def _largest(array: NDArray[Any] | np.generic) -> np.longdouble:
 
 
 def arrays_in(args: Any) -> Iterator[NDArray[Any]]:
-    """Every array in (nested tuples of) arguments."""
-    if isinstance(args, np.ndarray):
+    """Every array in arguments."""
+    return (leaf for leaf in _leaves(args) if isinstance(leaf, np.ndarray))
+
+
+def opaque_in(args: Any) -> str:
+    """The type of something in arguments whose change would not be seen; empty if there is none."""
+    for leaf in _leaves(args):
+        of_objects = isinstance(leaf, np.ndarray) and leaf.dtype.hasobject
+        seen = isinstance(leaf, PLAIN) or type(leaf) in (np.ndarray, np.memmap)
+        if of_objects or not seen:
+            return f"{type(leaf).__name__}{' of objects' * of_objects}"
+    return ""
+
+
+def _leaves(args: Any) -> Iterator[Any]:
+    """What nested tuples, lists, dictionaries and data classes hold, in their order."""
+    if isinstance(args, tuple | list):
+        items: Iterable[Any] = args
+    elif isinstance(args, dict):
+        items = args.values()
+    elif is_dataclass(args) and not isinstance(args, type):
+        items = [getattr(args, one.name) for one in fields(args)]
+    else:
         yield args
-    elif isinstance(args, tuple | list):
-        for item in args:
-            yield from arrays_in(item)
+        return
+    for item in items:
+        yield from _leaves(item)
 
 
 def fingerprint(inputs: Any) -> tuple[int, ...]:

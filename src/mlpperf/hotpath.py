@@ -24,6 +24,7 @@ from .agreement import (
     arrays_in,
     compare,
     fingerprint,
+    opaque_in,
     poison,
 )
 from .backends import NUMPY, Backend
@@ -31,7 +32,7 @@ from .case import Case, Cost
 from .errors import MlpperfError
 
 __all__ = ["Args", "Case", "Cost", "HotPath", "Variant", "as_given", "verify"]  # what a page needs
-Args = tuple[Any, ...]  # arrays, numbers, and tuples of arrays (one per layer)
+Args = tuple[Any, ...]  # arrays, numbers, and tuples or dictionaries of arrays (one per layer)
 
 
 def as_given(*args: Any) -> Args:
@@ -122,8 +123,16 @@ class Problem(NamedTuple):
 
 @lru_cache(maxsize=1)  # one: the inputs of a case can take hundreds of megabytes
 def drawn(path: HotPath, case: Case) -> Args:
-    """The inputs of `case`, read-only and always the same ones."""
+    """The inputs of `case`, read-only and always the same ones.
+
+    Raises `MlpperfError` if they hold something whose change would not be seen.
+    """
     inputs = path.inputs(case, np.random.default_rng(case.batch))
+    if opaque := opaque_in(inputs):
+        raise MlpperfError(
+            f"{path.name}: the inputs of {case.name} hold a {opaque}, of which it is not seen "
+            "whether a variant changes it: make it in `prepare`."
+        )
     for array in arrays_in(inputs):
         array.flags.writeable = False
     return inputs

@@ -1,8 +1,9 @@
 """Inputs that are written and read again are what was proven: types, values and layouts."""
 
+from collections import OrderedDict
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ from mlpperf.errors import MlpperfError
 
 class Mode(IntEnum):
     FAST = 1
+
+
+class Layer(NamedTuple):
+    weights: Any
 
 
 def again(folder: Path, *inputs: Any) -> Any:
@@ -38,6 +43,23 @@ def test_tuples_lists_and_arrays_without_axes_stay_what_they_are(tmp_path: Path)
     pair, several, none = again(tmp_path, ([1], 2), [(1,), 2], np.array(2.0))
     assert (pair, several) == (([1], 2), [(1,), 2])
     assert type(none) is np.ndarray
+
+
+def test_dictionaries_keep_their_keys_and_their_order(tmp_path: Path) -> None:
+    (read,) = again(tmp_path, {"w": np.ones(2), 3: {("a", 1): [np.zeros(1)]}, "": {}})
+    assert list(read) == ["w", 3, ""]
+    assert np.array_equal(read["w"], np.ones(2))
+    assert not read[3][("a", 1)][0].flags.writeable
+    assert read[""] == {}
+
+
+@pytest.mark.parametrize("text", ["{", '{"array": ["none.npy"]}', '{"a": 1}', '{"b": [""]}', "{}"])
+def test_inputs_that_are_damaged_cannot_be_read(text: str, tmp_path: Path) -> None:
+    arrays.write((np.ones(2),), tmp_path, "a path")
+    (file,) = tmp_path.glob("*.json")
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(MlpperfError, match="The inputs of a path cannot be read"):
+        arrays.read(tmp_path, "a path")
 
 
 BASE = np.arange(120.0).reshape(4, 5, 6)
@@ -67,7 +89,8 @@ def test_views_keep_their_strides(view: Any, tmp_path: Path) -> None:
         np.ma.masked_array([1.0]),
         np.array([{}]),
         Mode.FAST,
-        {},
+        OrderedDict(),
+        Layer(np.ones(1)),
         1j,
         object(),
     ],

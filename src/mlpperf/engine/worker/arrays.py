@@ -28,6 +28,8 @@ def write(inputs: Args, folder: Path, name: str) -> None:
     def written(value: Any) -> Any:
         if type(value) in (tuple, list):
             return {type(value).__name__: [written(item) for item in value]}
+        if type(value) is dict:
+            return {"dict": [[written(key), written(item)] for key, item in value.items()]}
         if isinstance(value, np.generic):
             return {"scalar": _saved(np.asarray(value), folder)}
         if type(value) in (np.ndarray, np.memmap):
@@ -61,6 +63,8 @@ def read(folder: Path, name: str) -> Args:
         ((kind, given),) = value.items()
         if kind in ("tuple", "list"):
             return (tuple if kind == "tuple" else list)(map(loaded, given))
+        if kind == "dict":
+            return {loaded(key): loaded(item) for key, item in given}
         file, *view = given
         array = _array(folder / file, *(tuple(x) if isinstance(x, list) else x for x in view))
         return array[()] if kind == "scalar" else array
@@ -68,8 +72,9 @@ def read(folder: Path, name: str) -> Args:
     try:
         inputs: Args = loaded(json.loads(_listed(folder, name).read_text(encoding="utf-8")))
         return inputs
-    except OSError as reason:
-        raise MlpperfError(f"The inputs of {name} cannot be read: {reason}.") from reason
+    except (OSError, LookupError, TypeError, ValueError) as reason:  # of a file that is damaged
+        why = str(reason) if isinstance(reason, OSError) else repr(reason)
+        raise MlpperfError(f"The inputs of {name} cannot be read: {why}.") from reason
 
 
 def _listed(folder: Path, name: str) -> Path:
