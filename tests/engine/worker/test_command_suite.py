@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from mlpperf.engine.worker.command_suite import PATH, CommandCopy, compared, dry_run
-from mlpperf.engine.worker.origins import Origins
+from mlpperf.engine.worker.origins import Origins, scripts_of
 from mlpperf.engine.worker.process_call import Ended
 from mlpperf.engine.worker.protocol import Side, Task
 from mlpperf.engine.worker.suite import FailedError, NotTimedError
@@ -138,6 +138,39 @@ def test_a_command_finds_nothing_in_the_temporary_folder_of_another_version(
         copy.output((PATH, "", "show"), of) for copy, of in zip(copies, ended, strict=True)
     )
     assert one == other
+
+
+@pytest.mark.parametrize("given", ["tools", "{}/tools"])
+def test_a_command_finds_its_version_before_the_path_that_it_is_given(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a folder of the user's repository on its PYTHONPATH is that of the copy."""
+    home, whole = tmp_path / "home", tmp_path / "copy"
+    for folder in (scripts_of(str(whole)), whole / "tools"):
+        Path(folder).mkdir(parents=True)
+        for name in ("both", "other") if folder == whole / "tools" else ("both",):
+            script = Path(folder, name)
+            script.write_text(f"#!/bin/sh\necho {script.parent.name}; echo $PYTHONPATH", "ascii")
+            script.chmod(0o755)
+    variables = {"PATH": f"{given.format(whole)}:/usr/bin:/bin", "PYTHONPATH": f"{home}/lib:/none"}
+    one = {"exit-code": 0, "input": "", "compare-output": True, "environment": variables}
+    commands = {
+        "both": {**one, "command": ["both"]},
+        "other": {**one, "command": ["other"]},
+        "inner": {**one, "command": ["sh", "-c", "both; other"]},
+    }
+    monkeypatch.setenv("PYTHONPATH", "/hidden")
+    arguments = [json.dumps(commands), json.dumps({"base": [sys.executable]})]
+    side = Side(str(whole), [], [str(whole / "src")])
+    copy = CommandCopy(side, "base", arguments, Origins(str(home)))
+    places = f"{whole}/src:{whole}/lib:/none"
+    own = Path(scripts_of(str(whole))).name
+    printed = {name: copy.call((PATH, "", name)).output.decode().split() for name in commands}
+    assert printed == {
+        "both": [own, places],
+        "other": ["tools", places],
+        "inner": [own, places, "tools", places],
+    }
 
 
 @pytest.fixture

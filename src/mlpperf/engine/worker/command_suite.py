@@ -47,14 +47,7 @@ class CommandCopy(Copy):
         self._origins.copy = side.whole
         self.series = [(PATH, "", command) for command in self._commands]
         self.broken, self.loading = {}, {}
-        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        theirs = [
-            self._origins.moved(place) if self._origins.is_home(place) else place
-            for place in given
-            if place
-        ]
-        self._folders = [*side.folders, *packages, *theirs]
-        self._path = scripts_first(side.whole, self._python)
+        self._folders = [*side.folders, *packages]
         self._left: dict[Names, list[Path]] = {}
         self._temporary = temporary_of(name)
 
@@ -118,7 +111,7 @@ class CommandCopy(Copy):
         """What is run, with which variables, in which folder, with which input."""
         command = self._commands[series[2]]
         environment = self._environment(command["environment"], report)
-        words = self._words(command["command"])
+        words = self._words(command["command"], environment["PATH"])
         return words, environment, self._side.root, command["input"].encode()
 
     def _ended_well(self, series: Names, ended: Ended) -> Ended:
@@ -173,7 +166,7 @@ class CommandCopy(Copy):
         words = [self._python, "-E", "-c", finds, *self._side.packages]
         return called(words, os.environ, self._temporary).code != 0
 
-    def _words(self, words: list[str]) -> list[str]:
+    def _words(self, words: list[str], path: str) -> list[str]:
         """A command with the place of its program."""
         first, *others = words
         if first.startswith("import:"):
@@ -181,20 +174,30 @@ class CommandCopy(Copy):
         if first in PYTHONS:
             return [self._python, *others]
         place = Path(self._side.root, first) if os.sep in first else first
-        program = shutil.which(str(place), path=self._path)
+        program = shutil.which(str(place), path=path)
         if program is None:
             quoted = "; leave out the quotes around all its words" if " " in first else ""
             raise FailedError(f"there is no command {first!r}{quoted}")
         return [program, *others]
 
     def _environment(self, given: Mapping[str, str], report: str) -> dict[str, str]:
-        """The variables of a command, which lead to the files of its version."""
+        """The variables of a command, which lead to the files of its version.
+
+        These come before what the variables that it is given lead to.
+        """
         kept = {name: v for name, v in os.environ.items() if name not in (HOME, COPY, REPORT)}
-        kept |= dict.fromkeys(TEMPORARY, self._temporary)
-        observed = {REPORT: report} if report else {}
-        folders = [CHILD, *self._folders] if report else self._folders
-        leading = {"PATH": self._path, "PYTHONPATH": os.pathsep.join(folders)}
-        return {**kept, **given, **leading, **observed}
+        variables = {**kept, **dict.fromkeys(TEMPORARY, self._temporary), **given}
+        places = [self._place(one) for one in variables.get("PYTHONPATH", "").split(os.pathsep)]
+        folders = [*([CHILD] if report else []), *self._folders, *filter(None, places)]
+        variables["PYTHONPATH"] = os.pathsep.join(folders)
+        search = scripts_first(self._side.whole, self._python, variables).split(os.pathsep)
+        variables["PATH"] = os.pathsep.join(str(Path(self._side.root, one)) for one in search)
+        return {**variables, **({REPORT: report} if report else {})}
+
+    def _place(self, folder: str) -> str:
+        """A folder of the user's repository in the copy; any other one as it is."""
+        whole = str(Path(self._side.root, folder))
+        return self._origins.moved(whole) if folder and self._origins.is_home(whole) else folder
 
 
 def _sizes(folder: str) -> dict[str, int]:

@@ -47,9 +47,12 @@ def scripts_of(copy: str) -> str:
     return f"{copy}-bin"
 
 
-def scripts_first(copy: str, python: str) -> str:
-    """A PATH on which a version's scripts come first, then those of the environment of `python`."""
-    places = (scripts_of(copy), os.path.dirname(python), os.environ.get("PATH", os.defpath))
+def scripts_first(copy: str, python: str, variables: Mapping[str, str] = os.environ) -> str:
+    """A PATH on which a version's scripts come first, then those of the environment of `python`.
+
+    The others are those of `variables`.
+    """
+    places = (scripts_of(copy), os.path.dirname(python), variables.get("PATH", os.defpath))
     return os.pathsep.join(places)
 
 
