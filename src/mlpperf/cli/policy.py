@@ -100,7 +100,7 @@ def accept(
     from ..engine.files import shown_path, write_whole
     from ..engine.history.records import records_folder
     from ..engine.suites.policy import ACCEPTED, appended
-    from ..engine.suites.series import covers
+    from ..engine.suites.series import covers, fits
     from ..engine.versions.repository import project_folder
     from ..engine.words import plain
 
@@ -113,6 +113,7 @@ def accept(
     last_day = _day(until) if until is not None else None
     result, _ = read_recorded(records or records_folder())
     fitting = [one for one in result.regressions if covers(wanted, one.series)]
+    fitting = fitting or [one for one in result.regressions if fits(wanted, one.series)]
     if not fitting:
         raise MlpperfError(
             f"The last recorded comparison, of {result.head} with {result.base}, has no "

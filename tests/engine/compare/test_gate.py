@@ -90,6 +90,18 @@ def test_a_name_warns_for_itself_and_a_function_for_all_its_parameters() -> None
         assert compared(Policy({one.name: "warn"}), slower(one)).exit_code == 0
 
 
+def test_a_pattern_that_blocks_fits_a_benchmark() -> None:
+    """It may be misspelt, or the benchmark renamed, and a later pattern decide."""
+    policy = Policy({"*wlak": "block", "*": "warn"})
+    result = compared(policy, slower(WALK), QUIET)
+    assert result.exit_code == 2
+    assert "blocks '*wlak', which fits no benchmark" in sentences.verdict(result)
+    assert compared(policy, slower(WALK), QUIET, selected=["*walk"]).exit_code == 0
+    assert compared(Policy({"*walk": "block"}), QUIET).exit_code == 2
+    assert compared(Policy({"*stand": "block"}), QUIET).exit_code == 0
+    assert compared(policy).gaps == compared(Policy()).gaps  # the code is the same, say
+
+
 def test_a_wrong_result_blocks_whatever_the_policy() -> None:
     wrong = Finding(WALK, wrong={"head": "1 is not 2"})
     everything = Policy({"*": "warn"}, accepted=[ACCEPTED])
@@ -142,6 +154,15 @@ def test_memory_is_accepted_up_to_its_size(most: int, code: int) -> None:
     entry = Acceptance(WALK.name, "a cache", peak_memory=most)
     assert compared(Policy(accepted=[entry]), finding).exit_code == code
     assert compared(Policy(accepted=[ACCEPTED]), finding).exit_code == 1
+
+
+@pytest.mark.parametrize(("most", "code"), [(8_000, 0), (7_990, 0), (4_000, 1), (None, 1)])
+def test_garbage_is_accepted_up_to_its_number(most: int | None, code: int) -> None:
+    """Not with the memory, whose peak it does not raise."""
+    finding = timed(WALK, 1e-6, garbage={"base": 0, "head": 8_000})
+    assert finding.more_garbage
+    entry = Acceptance(WALK.name, "a tree with parents", peak_memory=10**9, garbage=most)
+    assert compared(Policy(accepted=[entry]), finding).exit_code == code
 
 
 @pytest.mark.parametrize(("most", "code"), [(5.0, 0), (4.0, 1), (None, 1)])
@@ -245,6 +266,8 @@ def test_a_reference_is_one_benchmark_that_was_timed() -> None:
     result = compared(policy, timed(SMALL, 1.0), new)
     assert result.exit_code == 0
     assert result.budgets(Kept.NOT_MEASURED)
+    skipped = Finding(SMALL, Judgement(Verdict.UNCHANGED_CODE))
+    assert compared(policy, skipped, timed(LARGE, 1.0)).budgets(Kept.UNKNOWN)
 
 
 def test_growth_needs_sizes_in_the_names() -> None:

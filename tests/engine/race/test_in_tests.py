@@ -108,6 +108,8 @@ def test_the_other_is_a_benchmark_too() -> None:
         (partial(io.StringIO.read, io.StringIO("a")), "changes what it is given"),
         (partial(list.sort, [2, 1]), "changes what it is given"),
         (partial(sum, (i for i in range(3))), "can be read once only"),
+        (partial(map, str, [1]), "returns what has yet to be run"),
+        (lambda: (i for i in "a"), "returns what has yet to be run"),
         (partial(next, iter([1, 2, 3])), "changes what it is given"),
         (time.perf_counter_ns, "does not return the same in each call"),
     ],

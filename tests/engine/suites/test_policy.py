@@ -249,4 +249,4 @@ def test_a_base_whose_settings_cannot_be_read_has_none(tmp_path: Path) -> None:
     (base / ACCEPTED).write_text("[")
     head = project(tmp_path / "head", "[tool.mlpperf]\nunjudged = '90%'\n", ENTRY)
     assert changes(base, head) == ['unjudged: none → "90%"', f"accepted: {ENTRY.series}"]
-    assert lapsed(base, head) == [""]
+    assert lapsed(base, head) == [f"the file {ACCEPTED} of the base is damaged"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlpperf.engine.suites.series import Selection, Series
+from mlpperf.engine.suites.series import Selection, Series, covers, fits
 
 XLA = Series("sigmoid", "batch-500", "tanh_xla")
 TEST = Series("tests/test_it.py", "[1]", "test_it", "pytest")
@@ -56,3 +56,10 @@ def test_on_a_gpu_the_libraries_are_others() -> None:
 def test_a_name_raises_no_threshold_of_longer_names(pattern: str, threshold: float) -> None:
     assert Selection(thresholds={pattern: 0.1}).threshold_of(TEST) == threshold
     assert Selection(thresholds={pattern: 0.001}).threshold_of(TEST) == 0.001
+
+
+@pytest.mark.parametrize("pattern", ["*test_it[1]", "*test_?t[1]", "*test_it[[]1]", "*test_it[*"])
+def test_brackets_in_a_pattern_also_stand_for_themselves(pattern: str) -> None:
+    assert fits(pattern, TEST)
+    assert covers(pattern, TEST)
+    assert not fits("*test_it[2]", TEST)

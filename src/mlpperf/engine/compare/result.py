@@ -10,7 +10,7 @@ from ..machine.environment import Environment
 from ..statistics.verdicts import Verdict
 from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
-from ..suites.series import Series, is_longer, matches
+from ..suites.series import Series, fits, is_longer, matches
 from ..versions.layout import project_named
 from ..versions.pair import Pair
 from ..words import count, some
@@ -180,11 +180,22 @@ class Comparison:
                 why = f"{len(unjudged)} of {many} that the change can affect could not be judged "
                 why += f"({names}), {most}"
             gaps.append(why)
-        gaps += self.budgets(Kept.UNKNOWN)
+        gaps += self.budgets(Kept.UNKNOWN) + self._blocking_nothing
         if not (gaps or self.skipped or any(f.decided for f in affected)):
             why = " or ".join({f.judgement.verdict.short: None for f in self.findings.values()})
             gaps.append(f"no benchmark was judged{f'; all are {why}' if why else ''}")
         return gaps
+
+    @property
+    def _blocking_nothing(self) -> list[str]:
+        """A clause for each pattern of the gate that blocks, and fits no benchmark of all."""
+        if self.selected or self.shard or not self.findings:
+            return []
+        return [
+            f"[tool.mlpperf.gate.series] blocks {pattern!r}, which fits no benchmark"
+            for pattern, what in self.policy.series.items()
+            if what == "block" and not any(fits(pattern, series) for series in self.findings)
+        ]
 
     @property
     def missing(self) -> list[Finding]:

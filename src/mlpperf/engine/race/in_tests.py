@@ -24,6 +24,7 @@ CONFIDENCE = 0.99  # each side of the interval fails in one test of 200
 # One process is one sample: where its code and data lie may favour a function by as much as this.
 LAYOUT = 0.05
 SECONDS = 1.0
+LAZY = ("__next__", "__anext__", "__await__")  # of a result that has not been worked out
 
 
 class Benchmark:
@@ -44,7 +45,9 @@ class Benchmark:
         self.result = self._call()
         self._returned = state(self.result)
         self._used = ""
-        if before is None:
+        if any(hasattr(self.result, name) for name in LAZY) and not hasattr(self.result, "read"):
+            self._used = "returns what has yet to be run: let it use that up, such as by list()"
+        elif before is None:
             self._used = "is given what can be read once only: give it what each call can read anew"
         elif before != state((function, args, kwargs)):
             self._used = (

@@ -197,13 +197,14 @@ def against_base(
     does not count. `kinds` gives the kinds of suites that the head has: to name all of them, as
     `mlpperf init` does, changes nothing.
     """
+    known, damaged = list[Acceptance](), ""
     try:
         known = accepted(base)
     except MlpperfError:
-        known = []
+        damaged = f"the file {ACCEPTED} of the base is damaged"
     entries = []
     for entry in given.accepted:
-        lapsed = "the base has this acceptance, too" if any(map(entry.is_of, known)) else ""
+        lapsed = "the base has this acceptance, too" if any(map(entry.is_of, known)) else damaged
         if entry.until and entry.until < today:
             lapsed = f"it expired after {entry.until}"
         entries.append(msgspec.structs.replace(entry, lapsed=lapsed))

@@ -25,6 +25,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from ...errors import MlpperfError, check
@@ -81,4 +82,6 @@ def settings(root: Path) -> Settings:
         table["thresholds"] = {p: percentage(t, f"{where} {p!r}") for p, t in shares.items()}
     given = converted(table, Settings, "[tool.mlpperf]")
     check("kind of suite", given.suites, KINDS)
+    if given.commands and COMMANDS not in given.suites:  # as `init` has written before
+        return msgspec.structs.replace(given, suites=(*given.suites, COMMANDS))
     return given

@@ -78,13 +78,11 @@ def pair(
 def _settings(suites_from: Version, base: Version, head: Version) -> Settings:
     """The project's settings; its policy is compared with the base's where the head has both."""
     made = settings(suites_from.root)
-    if suites_from is not head:  # both versions have the policy of a third commit
-        return made
     with_paths = ["hotpaths"] if head.entries else []
     policy = against_base(
         made.policy,
         base.root,
-        head.root,
+        suites_from.root,  # which may be a third commit, with its policy
         date.today(),
         lambda: [*with_paths, *(suite.kind for suite in discover(head.root))],
     )
