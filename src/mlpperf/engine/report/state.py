@@ -154,7 +154,7 @@ def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
 def _since_release(site: Draft, opened: Sequence[Event]) -> str:
     """What is slower than at the newest commit with a tag, in a sentence; empty without one.
 
-    Nothing is said if something else became worse since, or if a benchmark is not known.
+    Empty, too, if something else became worse since, or if a benchmark is not known.
     """
     levels = site.material.levels
     tagged = [at for at, c in enumerate(levels.lineage.commits) if c.tags] if levels else []
