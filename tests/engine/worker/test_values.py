@@ -136,6 +136,8 @@ def test_what_differs_is_seen_wherever_it_is_held(held: str, why: Why) -> None:
         "object()",
         "(SIZE for _ in 'a')",
         "__file__",
+        "__file__.split('/')",
+        "__import__('pathlib').Path(__file__)",
         "__import__('tempfile').mkdtemp()",
         "{object(): SIZE, iter([]): 0}",
         "__import__('threading').Lock()",

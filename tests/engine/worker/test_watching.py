@@ -1018,7 +1018,7 @@ def test_a_value_that_the_source_does_not_explain_is_for_all(tmp_path: Path) -> 
     tests = "import town\nfrom town import beta, alpha, streets\n\ndef test_it(benchmark):\n"
     tests += "    benchmark(len, 'it')\n"
     head = {"src/town/beta.py": kind.format("from . import alpha\n")}
-    why = "src/town/__init__.py holds KINDS, which differs (when the suite is loaded)"
+    why = "src/town/__init__.py holds KINDS[0], which differs (when the suite is loaded)"
     assert touched(tmp_path, tests, head, base) == {"test_it": why}
 
 

@@ -49,6 +49,8 @@ class Comparison:
         self._worlds, self._effects, self._changed = worlds, effects, changed
         self._roots = [os.path.realpath(world.root) + os.sep for world in worlds]
         self._own = set().union(*(world.packages for world in worlds))
+        parts = [{*world.root.split(os.sep)} for world in worlds]
+        self._of_root = [ours - theirs for ours, theirs in zip(parts, reversed(parts))]
         self._known: dict[str, set[str]] = {}  # names, by file
         for effect in effects.values():
             for file, names in effect["values"].items():
@@ -182,7 +184,10 @@ class Comparison:
         parts = held.parts
         if held.in_order and any(root in key for key in parts):
             parts = {key.replace(root, ""): one for key, one in parts.items()}
-        return Holding(_without(root, held.data), parts, held.in_order)
+        data = held.data
+        if isinstance(data, str) and data in self._of_root[version]:
+            data = ""
+        return Holding(_without(root, data), parts, held.in_order)
 
 
 class _Missing:
