@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from mlpperf.engine.compare import render, sentences
+from mlpperf.engine.compare.context import SIDES
 from mlpperf.engine.compare.explanation import explanation
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.gate import Kept, needed
@@ -203,7 +204,7 @@ MEMORY = Policy(budgets=[Budget("walk", peak_memory="2 MB")])
 
 @pytest.mark.parametrize(("peak", "code"), [(1_900_000, 0), (2_100_000, 1)])
 def test_peak_memory(peak: int, code: int) -> None:
-    result = compared(MEMORY, timed(WALK, 1e-3, memory={"head": {"peak": peak}}))
+    result = compared(MEMORY, timed(WALK, 1e-3, memory={side: {"peak": peak} for side in SIDES}))
     assert result.exit_code == code
     values = {"base": [float(peak)], "head": [float(peak)]}
     measured = Finding(WALK, Judgement(Verdict.MEASURED), values=values, unit="bytes")

@@ -1,5 +1,6 @@
 """Memory is judged by processes that did not suspect it; what varies by chance raises no alarm."""
 
+import itertools
 import sys
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -23,7 +24,8 @@ from mlpperf.engine.compare.memory import (
     judges_of_memory,
 )
 from mlpperf.engine.compare.result import Comparison
-from mlpperf.engine.compare.sentences import notes
+from mlpperf.engine.compare.sentences import notes, remark
+from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.pair import Pair
 from mlpperf.engine.versions.version import Version
@@ -51,7 +53,13 @@ class Counting:
         return [] if self.asked in self.silent else every, None
 
 
-def judged(pool: Any, series: int = 1, isolated: str = "", shards: int = 1) -> Comparison:
+def judged(
+    pool: Any,
+    series: int = 1,
+    isolated: str = "",
+    shards: int = 1,
+    warn: Callable[[str], None] = [].append,
+) -> Comparison:
     seen = {
         "base": {"peak": 383_000, "allocations": 7},
         "head": {"peak": 419_000, "allocations": 7},
@@ -59,7 +67,7 @@ def judged(pool: Any, series: int = 1, isolated: str = "", shards: int = 1) -> C
     names = [Series("p", "c", f"v{i}") for i in range(series)]
     findings = {name: Finding(name, memory=seen) for name in names}
     pair = Pair(*(Version(side, None, Path()) for side in ("a", "b")), isolated=isolated)
-    context = Context(pool, pair, Selection(), [].append, shards=shards)
+    context = Context(pool, pair, Selection(), warn, shards=shards)
     return Comparison("a", "b", {}, 0.005, 60.0, findings=judge_memory(context, findings))
 
 
@@ -104,11 +112,30 @@ def test_a_rise_within_the_variation_is_detected_by_the_median_of_many_calls() -
     assert codes == [1] * 20
 
 
-def test_without_an_answer_of_every_process_no_rise_is_reported() -> None:
-    result = judged(Counting(lambda: 1e6, lambda: 1.2e6, silent=[3]))
+@pytest.mark.parametrize("silent", [[3], range(99)])
+def test_without_an_answer_of_every_process_a_rise_is_unknown(silent: Sequence[int]) -> None:
+    warnings: list[str] = []
+    result = judged(Counting(lambda: 1e6, lambda: 1.2e6, silent=silent), warn=warnings.append)
     (finding,) = result.findings.values()
     assert finding.grown == []
-    assert finding.memory["head"]["peak"] == 1_200_000
+    assert not finding.seems_grown
+    assert finding.memory == {"head": {"peak": 419_000, "allocations": 7}}
+    unchanged = replace(finding, ratio=Interval(1.0, 0.99, 1.01), processes=3)
+    assert not unchanged.decided
+    assert "memory not measured in both versions" in remark(unchanged)
+    assert replace(unchanged, memory={}).decided
+    assert warnings == [
+        "Whether p/c/v0 takes more memory was not measured, because a process that measures it "
+        "gave no answer; compare again"
+    ]
+
+
+def test_a_rise_that_one_process_denies_is_none_although_another_gave_no_answer() -> None:
+    peaks = itertools.cycle([1.2e6] * 2 * CALLS + [0.9e6] * CALLS)
+    result = judged(Counting(lambda: 1e6, lambda: next(peaks), silent=[1]))
+    (finding,) = result.findings.values()
+    assert finding.grown == []
+    assert finding.memory.keys() == {"base", "head"}
 
 
 def measured(faked: Any, seconds: float, isolated: str = "", alone: bool = False) -> Any:

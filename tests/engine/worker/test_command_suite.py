@@ -6,13 +6,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from mlpperf.engine.worker.command_suite import PATH, CommandCopy, compared, dry_run
+from mlpperf.engine.worker import process_call
+from mlpperf.engine.worker.command_suite import PATH, CommandCopy, compared, dry_run, memory
 from mlpperf.engine.worker.origins import Origins, scripts_of
 from mlpperf.engine.worker.process_call import Ended
-from mlpperf.engine.worker.protocol import Side, Task
+from mlpperf.engine.worker.protocol import MemoryCounts, Side, Task
 from mlpperf.engine.worker.suite import FailedError, NotTimedError
 
 
@@ -107,6 +109,33 @@ def test_what_a_failed_run_leaves_is_removed(tmp_path: Path) -> None:
 def test_a_command_that_changes_files_of_its_version_is_not_timed(how: str, tmp_path: Path) -> None:
     with pytest.raises(NotTimedError, match=r"it changes data.* of its version.*copy"):
         runs(tmp_path, how).call(RUN)
+
+
+def test_memory_that_was_not_measured_is_unknown_and_not_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_call, "MEASURED", "raise SystemExit(0)")
+    copy = runs(tmp_path, "echo well")
+    peak, ended = copy.peak(RUN)
+    assert (peak, ended.output) == (None, b"well\n")
+    known = SimpleNamespace(peak=lambda _: (1, ended), **named(copy))
+    unknown = SimpleNamespace(peak=lambda _: (None, ended), **named(copy))
+    task = Task("dry_run", "commands", series=[RUN], calls=1)
+    versions = SimpleNamespace(all=lambda: {"base": known, "head": unknown}, task=task)
+    (answer,) = dry_run(versions)
+    assert answer.memory == {"base": {"peak": 1, "allocations": 0}}
+    assert answer.note == "its memory was not measured, because the process that does so died; " + (
+        "compare again"
+    )
+    assert answer.took.keys() == {"base", "head"}
+    assert list(memory(versions)) == []
+    versions.all = lambda: {"base": known, "head": known}
+    assert list(memory(versions)) == [MemoryCounts(RUN, {"base": [[1, 0]], "head": [[1, 0]]})]
+
+
+def named(copy: CommandCopy) -> dict[str, Any]:
+    """What a dry run asks a copy for, besides memory."""
+    return {"check": lambda _: None, "runs": copy.runs, "output": copy.output}
 
 
 def test_a_command_that_cannot_be_timed_at_the_base_only_is_not_new(tmp_path: Path) -> None:

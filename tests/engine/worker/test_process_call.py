@@ -87,6 +87,14 @@ def test_its_peak_memory_is_its_own(tmp_path: Path) -> None:
     assert 40 << 20 < sizes[50] - sizes[0] < 60 << 20
 
 
+def test_its_peak_memory_is_unknown_if_the_process_that_measures_it_dies(tmp_path: Path) -> None:
+    words = ["/bin/sh", "-c", "kill -9 $PPID"]
+    assert peak_of(words, ENVIRONMENT, str(tmp_path), b"")[0] is None
+    failing = ["/bin/sh", "-c", "exit 3"]
+    peak, ended = peak_of(failing, ENVIRONMENT, str(tmp_path), b"")
+    assert (ended.code, bool(peak)) == (3, True)
+
+
 def children() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 

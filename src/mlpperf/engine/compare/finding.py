@@ -233,7 +233,12 @@ class Finding:
 
     @property
     def decided(self) -> bool:
-        """Whether the series was judged, by its time and, if these have a limit, by its counts."""
+        """Whether the series was judged, by its time and, if these have a limit, by its counts.
+
+        Not if the memory of one version only is known.
+        """
+        if self.processes and len(self.memory) == 1:
+            return False
         if self.work_most is not None and not (self.work and math.isfinite(self.work.ratio)):
             return False
         return self.judgement.verdict not in (Verdict.UNDECIDED, Verdict.NOT_TIMED)

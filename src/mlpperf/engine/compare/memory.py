@@ -89,11 +89,20 @@ def judge_memory(
                     for side, of_calls in answer.calls.items():
                         each = np.median(of_calls, axis=0)
                         counted[i, SIDES.index(side), : len(each), process] = each
-    return {s: _judged(findings[s], *counted[i]) for i, s in enumerate(suspects)}
+    judged = {s: _judged(findings[s], *counted[i]) for i, s in enumerate(suspects)}
+    for series in [one for one, finding in judged.items() if len(finding.memory) < len(SIDES)]:
+        context.warn(
+            f"Whether {series.name} takes more memory was not measured, because a process that "
+            "measures it gave no answer; compare again"
+        )
+    return judged
 
 
 def _judged(finding: Finding, base: NDArray[np.float64], head: NDArray[np.float64]) -> Finding:
-    """A finding by the memory that processes counted of each quantity."""
+    """A finding by the memory that processes counted of each quantity.
+
+    It has none of the base if the only processes that could deny a rise gave no answer.
+    """
     memory: dict[str, dict[str, int]] = {side: {} for side in SIDES}
     grown_in = []
     for quantity, one, other in zip(QUANTITIES, base, head, strict=True):
@@ -103,5 +112,7 @@ def _judged(finding: Finding, base: NDArray[np.float64], head: NDArray[np.float6
                 memory[side][quantity] = round(float(np.median(values[known])))
         if np.all(other > one):  # not where a process gave no answer
             grown_in.append(quantity)
+        elif quantity in finding.memory.get("head", {}) and np.all(other[known] > one[known]):
+            return replace(finding, memory={"head": finding.memory["head"]})
     known_at_all = all("peak" in of for of in memory.values())
     return replace(finding, memory=memory, grown_in=grown_in) if known_at_all else finding

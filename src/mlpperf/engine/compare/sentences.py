@@ -176,8 +176,11 @@ def worse(finding: Finding) -> str:
 def remark(finding: Finding) -> str:
     """What is known of a call beside its time: what it takes, and what it executes."""
     missing = "bytecodes were not counted" if finding.work_most is not None else ""
+    one_sided = finding.processes and len(finding.memory) == 1
+    memory = "memory not measured in both versions" if one_sided else ""
     uneven = "average of all calls: some take much longer" if finding.average else ""
     known = [uneven, changed_functions(finding), _consumed(finding), str(finding.work or missing)]
+    known.append(memory)
     return "; ".join(filter(None, known))
 
 
@@ -373,7 +376,8 @@ def _counted(timed: Sequence[Finding]) -> list[str]:
 
 def _memory_unknown(timed: Sequence[Finding]) -> list[str]:
     """In how many benchmarks it is not known whether a call takes more memory."""
-    unknown = [f.series.name for f in timed if f.series.suite and not f.memory]
+    by_itself = [f for f in timed if f.series.suite not in ("", COMMANDS)]
+    unknown = [f.series.name for f in by_itself if not f.memory]
     of_all = f"{len(unknown):,} of {count(len(timed), 'benchmark')}"
     return [
         f"Whether a call takes more memory is unknown in {of_all}, such as {name}: "

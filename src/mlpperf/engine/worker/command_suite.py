@@ -34,6 +34,7 @@ PYTHONS = ("python", "python3")
 NEXT_SECOND = 1.1
 # Runs more of each version, if the output of only one has varied so far.
 RUNS_MORE = 5
+NO_MEMORY = "its memory was not measured, because the process that does so died; compare again"
 
 
 class CommandCopy(Copy):
@@ -72,11 +73,14 @@ class CommandCopy(Copy):
                 ended.append(self._ended_well(series, called(*self._how(series))))
         return ended
 
-    def peak(self, series: Names) -> tuple[int, Ended]:
-        """The peak memory of a command in bytes, and how it ended; raises as `call` does."""
+    def peak(self, series: Names) -> tuple[int | None, Ended]:
+        """The peak memory of a command in bytes, None if that is unknown, and how it ended.
+
+        Raises as `call` does.
+        """
         with self._leaving_nothing(series):
             peak, ended = peak_of(*self._how(series))
-        return peak, self._ended_well(series, ended)
+        return peak, self.call(series) if peak is None else self._ended_well(series, ended)
 
     @contextlib.contextmanager
     def _leaving_nothing(self, series: Names) -> Iterator[Callable[[], bool]]:
@@ -249,7 +253,10 @@ def dry_run(versions: Any) -> Iterator[DryRun]:
             try:
                 if len(copies) == 2 and outputs["base"] != outputs["head"]:
                     _run_on(copies, names, outputs, task.longest)
-                answer = replace(answer, note=compared(*outputs.values()))
+                notes = [compared(*outputs.values())]
+                if answer.memory.keys() != copies.keys():
+                    notes.append(NO_MEMORY)
+                answer = replace(answer, note="; ".join(filter(None, notes)))
             except FailedError as reason:
                 answer.failed["head"] = str(reason)
                 del answer.took["head"]
@@ -281,7 +288,8 @@ def _run_through(
                 calls.append(copy.runs(names))
         whole = sum(one.seconds for one in calls[-1])
         answer.took[side] = CallTime(whole / len(calls[-1]), whole, 0.0)
-        answer.memory[side] = {"peak": peak, "allocations": 0}
+        if peak is not None:
+            answer.memory[side] = {"peak": peak, "allocations": 0}
         outputs[side] = {copy.output(names, one) for one, *_ in calls}
 
 
@@ -335,13 +343,15 @@ def _first_difference(base: bytes, head: bytes) -> str:
 
 
 def memory(versions: Any) -> Iterator[MemoryCounts]:
-    """The peak memory of each command in each version, in turns."""
+    """The peak memory of each command in each version, in turns; no answer if it is unknown."""
     copies, task = versions.all(), versions.task
     for names in task.series:
         begins(names)
-        counts: dict[str, list[list[int]]] = {side: [] for side in copies}
+        peaks: dict[str, list[int | None]] = {side: [] for side in copies}
         for _ in range(task.calls):
             for side, copy in copies.items():
                 with at_most(task.longest):
-                    counts[side].append([copy.peak(names)[0], 0])
-        yield MemoryCounts(names, counts)
+                    peaks[side].append(copy.peak(names)[0])
+        counts = {side: [[peak, 0] for peak in of if peak] for side, of in peaks.items()}
+        if all(len(of) == task.calls for of in counts.values()):
+            yield MemoryCounts(names, counts)

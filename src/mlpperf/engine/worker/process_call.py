@@ -107,14 +107,16 @@ def called(
         )
 
 
-def peak_of(words: Sequence[str], *where: Any) -> tuple[int, Ended]:
+def peak_of(words: Sequence[str], *where: Any) -> tuple[int | None, Ended]:
     """The bytes of memory that a command takes at a time at most, and how it ended.
 
-    By the larger one of its processes; the arguments are those of `called`.
+    By the larger one of its processes; the arguments are those of `called`. None if the process
+    that measures it dies before it knows; how it ended is then how that one did.
     """
     with tempfile.NamedTemporaryFile("r", encoding="ascii") as file:
         ended = called([sys.executable, "-I", "-S", "-c", MEASURED, file.name, *words], *where)
-        return int(file.read() or 0), ended
+        peak = file.read()
+        return int(peak) if peak else None, ended
 
 
 class _Streams:
