@@ -1,6 +1,7 @@
 """What counts of both versions come to: the same work, more of it and where, or nothing to move."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -348,6 +349,29 @@ def test_a_limit_that_cannot_be_judged_is_not_kept(answers: list[Counted]) -> No
     assert comparison.exit_code == 2
     assert "not counted" in markdown(comparison)
     assert replace(finding, work_most=None).decided
+
+
+@pytest.mark.parametrize(
+    ("unknown", "why"),
+    [(None, "a larger --budget .*one process.*"), (work(SMALL, UNKNOWN), "it runs threads")],
+)
+def test_one_benchmark_without_counts_keeps_no_limit_however_many_others_do(
+    unknown: Work | None, why: str
+) -> None:
+    counted = timed(0.99, 1.01, work(SMALL, SMALL), work_most=0.01)
+    others = [ONE._replace(variant=f"v{number}") for number in range(9)]
+    findings = {one: replace(counted, series=one) for one in others}
+    findings[ONE] = timed(0.99, 1.01, unknown, work_most=0.01)
+    comparison = Comparison("base", "head", {}, 0.01, findings=findings)
+    assert comparison.exit_code == 2
+    words = rf"^No regression was found at head, but the bytecodes of {ONE.name} were not counted, "
+    assert re.search(rf"{words}.* limit \({why}; setting accept", verdict(comparison))
+    assert any("bytecodes of" in line for line in explanation(comparison, []).concluded)
+    assert replace(comparison, accepted=[ONE.name]).exit_code == 0
+    without = {one: replace(finding, work_most=None) for one, finding in findings.items()}
+    assert replace(comparison, findings=without).exit_code == 0
+    findings[ONE] = Finding(ONE, Judgement(Verdict.UNCHANGED_CODE))
+    assert replace(comparison, findings=findings).exit_code == 0
 
 
 def test_what_counts_show_is_noted_and_recorded() -> None:

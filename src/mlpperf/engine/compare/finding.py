@@ -20,6 +20,8 @@ MEMORY_RISE = 0.02
 MEMORY_RISE_BYTES = 4096
 # Why a benchmark is gone that both versions have.
 NOT_AT_THE_BASE = "the base's own suite runs it, and with that of the head the base does not"
+# Why there are no counts where nothing says so.
+NO_COUNTS = "a larger --budget may have time for it, if one process holds both versions"
 # Seconds that the garbage collector needs for an object at least. What is timed does not have it.
 COLLECTED = 4e-8
 # Verdicts on series that no change can have made slower, or that the suite means not to be timed.
@@ -142,6 +144,16 @@ class Finding:
         return most is not None and self.work is not None and self.work.ratio > 1 + most
 
     @property
+    def uncounted(self) -> str:
+        """Why it is unknown whether a call executes more than the project allows; empty if known.
+
+        Also if the project allows anything.
+        """
+        if self.work_most is None or (self.work and math.isfinite(self.work.ratio)):
+            return ""
+        return (self.work and self.work.not_counted) or NO_COUNTS
+
+    @property
     def seems_grown(self) -> bool:
         """Whether a call took more memory in the one process that counted it."""
         return bool(self._rises())
@@ -237,9 +249,7 @@ class Finding:
 
         Not if the memory of one version only is known.
         """
-        if self.processes and len(self.memory) == 1:
-            return False
-        if self.work_most is not None and not (self.work and math.isfinite(self.work.ratio)):
+        if (self.processes and len(self.memory) == 1) or self.uncounted:
             return False
         return self.judgement.verdict not in (Verdict.UNDECIDED, Verdict.NOT_TIMED)
 

@@ -168,7 +168,13 @@ class Comparison:
             why = f" ({ends[-1]})" if ends else ""
             gaps.append(f"{some(missing)} could not be timed at all{why}")
         affected = [f for f in self.findings.values() if f.affected]
-        unjudged = [f for f in every if f.affected and not f.decided]
+        if uncounted := [f for f in every if f.affected and f.uncounted]:
+            gaps.append(
+                f"the bytecodes of {some([f.series.name for f in uncounted])} were not counted, "
+                f"for which [tool.mlpperf] bytecodes sets a limit ({uncounted[0].uncounted}; "
+                "setting accept names what need not be judged)"
+            )
+        unjudged = [f for f in every if f.affected and not (f.decided or f.uncounted)]
         if unjudged and len(unjudged) > self.unjudged_most * len(affected):
             names, many = some([f.series.name for f in unjudged]), count(len(affected), "benchmark")
             if len(affected) == 1:
