@@ -197,6 +197,26 @@ def test_what_was_built_replaces_the_sources_in_the_folders_that_pytest_puts_fir
         ("pyproject.toml", "[build-system]\nbuild-backend = 'hatchling.build'\n", False),
         ("setup.py", "setup(ext_modules=[Extension('a', ['a.c'])])", True),
         ("setup.py", "setup(name='a')", False),
+        ("setup.py", "# no Extension() and no ext_modules any more\nsetup(name='a')", False),
+        ("setup.py", "setup(long_description='has no ext_modules and no Extension()')", False),
+        ("setup.py", "setup(ext_modules=[])", False),
+        ("setup.py", "setup(ext_modules=None, cffi_modules=())", False),
+        ("setup.py", "setup(ext_modules=made())", True),
+        ("setup.py", "setup(cffi_modules=['build.py:ffi'])", True),
+        ("setup.py", "setup(rust_extensions=[made])", True),
+        ("setup.py", "modules = []\nmodules.append(e.Extension('a', []))\nsetup(**given)", True),
+        ("setup.py", "made = Pybind11Extension('a', ['a.cpp'])", True),
+        ("setup.py", "from setuptools import Extension as E\nmade = [E('a', [])]", True),
+        ("setup.py", "given = {}\ngiven['ext_modules'] = made\nsetup(**given)", True),
+        ("setup.py", "setup.distribution.ext_modules = made", True),
+        ("setup.py", "print 'Python 2'\nsetup(ext_modules=made)", True),
+        ("setup.py", "print 'Python 2'\nsetup()", False),
+        ("setup.cfg", "# ext_modules were here\n[metadata]\nname = a\n", False),
+        ("setup.cfg", "[metadata]\ndescription = about ext_modules, Extension()\n", False),
+        ("setup.cfg", "[build_ext]\next_modules = a\n", True),
+        ("pyproject.toml", "[project]\nname = 'a'  # has no ext-modules\n", False),
+        ("pyproject.toml", "[tool.a]\ntext = 'cythonize and ext_modules'\n", False),
+        ("pyproject.toml", "[tool.setuptools]\next-modules = []\n", False),
         ("pyproject.toml", "[[tool.setuptools.ext-modules]]\nname = 'a'\n", True),
         ("pyproject.toml", "[tool.local.cythonize.flags]\n", True),
         ("pyproject.toml", "[build-system]\nrequires = ['Cython>=3', 'poetry-core']\n", True),
@@ -209,6 +229,14 @@ def test_what_has_to_be_built_is_known_by_its_configuration(
 ) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert builds.is_compiled(tmp_path) is compiled
+
+
+@pytest.mark.parametrize("setting", ["'make.py'", "{script = 'make.py'}"])
+def test_the_build_script_of_poetry_is_read(setting: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.poetry]\nbuild = {setting}\n", "utf-8")
+    for text, compiled in (("", False), ("given.update({'ext_modules': made})", True)):
+        (tmp_path / "make.py").write_text(text, encoding="utf-8")
+        assert builds.is_compiled(tmp_path) is compiled
 
 
 @compiles

@@ -8,6 +8,7 @@ the new source. ccache keeps objects by their content, and is supported.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -20,17 +21,21 @@ from pathlib import Path
 from ...errors import MlpperfError
 from ..inside import inside
 from ..suites.build_settings import USUAL, BuildSettings
-from ..suites.pyproject import text_of
+from ..suites.pyproject import ini, readable, table_at, text_of
 from .build_cache import Kept, building, entry_name, group_folder, keep, look_up, trim
 from .build_environment import Backend, build_variables, origin, prepared
 from .build_inputs import copied_files, inventory, members, mentions, sources_below
 from .build_process import Commands, run_all
-from .layout import BUILT, PROJECT_FILES, SOURCES, own_folders, package_of
+from .layout import BUILT, SOURCES, own_folders, package_of
 from .scratch import scratch
+from .sources import UNREADABLE, parsed
+from .syntax import last_name
 from .trees import remove
 
 FORMAT = 1  # of the kept wheels; a higher one makes all wheels that were kept before useless
-EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|\bcffi_modules\b|ext-modules")
+# Settings and arguments of `setup` that name extension modules, and what makes these.
+EXTENSIONS = {"ext_modules", "ext-modules", "cffi_modules", "rust_extensions", "cythonize"}
+EXTENSION = re.compile(rf"\b({'|'.join(EXTENSIONS)}|\w*Extension)\b")
 # Packages of a build that only compiled projects need, whatever their backend.
 COMPILERS = {"cython", "pybind11", "nanobind", "cffi", "setuptools-rust", "hatch-cython"}
 COMPILERS |= {"hatch-mypyc", "mypy", "scikit-build", "cmake"}
@@ -58,11 +63,54 @@ class Job:
 
 def is_compiled(root: Path, settings: BuildSettings = USUAL) -> bool:
     """Whether a project has extension modules, by its configuration."""
-    texts = (text_of(root / name) for name in PROJECT_FILES)
-    backend = Backend.of(root)
+    backend, tools = Backend.of(root), table_at(readable(root), "tool")
     needs = COMPILERS.intersection(map(package_of, backend.requires))
-    always = bool(settings.commands or needs) or backend.compiles
-    return always or any(map(EXTENSION.search, texts))
+    if settings.commands or needs or backend.compiles or _names_extensions(tools):
+        return True
+    sections = ini(root / "setup.cfg")
+    if any(EXTENSIONS & {*sections.options(name)} for name in sections.sections()):
+        return True
+    script = table_at(tools, "poetry").get("build", "")
+    script = script.get("script") if isinstance(script, dict) else script
+    files = [root / "setup.py"]
+    if isinstance(script, str) and script:
+        files.append(inside(root, script, "The build script in [tool.poetry]"))
+    return any(_makes_extensions(text_of(file)) for file in files)
+
+
+def _names_extensions(table: object) -> bool:
+    """Whether tables of a pyproject.toml have a setting that names extension modules."""
+    if isinstance(table, list):
+        return any(map(_names_extensions, table))
+    if not isinstance(table, dict):
+        return False
+    named = any(value for key, value in table.items() if key in EXTENSIONS)
+    return named or any(map(_names_extensions, table.values()))
+
+
+def _makes_extensions(script: str) -> bool:
+    """Whether a script such as setup.py makes extension modules, or gives them to `setup`.
+
+    If it cannot be read, whether it mentions them.
+    """
+    try:
+        return any(map(_is_of_extensions, ast.walk(parsed(script.encode()))))
+    except UNREADABLE:
+        return bool(EXTENSION.search(script))
+
+
+def _is_of_extensions(node: ast.AST) -> bool:
+    if isinstance(node, ast.keyword):  # other than `ext_modules=[]`
+        empty = isinstance(node.value, ast.List | ast.Tuple) and not node.value.elts
+        nothing = isinstance(node.value, ast.Constant) and not node.value.value
+        return node.arg in EXTENSIONS and not (empty or nothing)
+    if isinstance(node, ast.alias):  # else its name is where it is used
+        return bool(node.asname and EXTENSION.fullmatch(node.name.rpartition(".")[2]))
+    if isinstance(node, ast.Constant):  # a key of arguments
+        return isinstance(node.value, str) and node.value in EXTENSIONS
+    called = isinstance(node, ast.Call) and last_name(node.func)
+    set_ = isinstance(node, ast.Attribute) and node.attr in EXTENSIONS
+    return bool(set_ or (called and EXTENSION.fullmatch(called)))
 
 
 def build_all(
