@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .asked import on_asking
-from .callers import is_ours, outer_file
+from .callers import audit_hook, is_ours, outer_file
 from .origins import Origins
 from .watching import BY_PYTEST, IMPORT
 
@@ -52,6 +52,7 @@ class AbsentFiles:
         if self._ignored:
             on_asking(self._asked)
 
+    @audit_hook
     def _audit(self, event: str, given: Sequence[Any]) -> None:
         if event == "open":
             if isinstance(given[0], (str, bytes)) and not (given[2] & WRITING or self._comparing):

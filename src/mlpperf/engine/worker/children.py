@@ -14,6 +14,7 @@ import sys
 import tempfile
 from typing import Any
 
+from .callers import audit_hook
 from .clocks import time
 from .origins import COPY, REPORT, UNKNOWN
 
@@ -33,6 +34,7 @@ class Children:
         self._unknown = ""
         sys.addaudithook(self._audit)
 
+    @audit_hook
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event not in ("subprocess.Popen", "os.posix_spawn", "os.exec"):
             return

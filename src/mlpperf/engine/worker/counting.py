@@ -20,6 +20,7 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
+from .callers import audit_hook
 from .calls import Counts, Executed
 from .memory import without_collections
 from .native import hidden_by_compilers
@@ -224,6 +225,7 @@ class _Disturbances:
         self.seen, self.heeds = "", False
         sys.addaudithook(self._audit)  # for the rest of the process
 
+    @audit_hook
     def _audit(self, event: str, _: Any) -> None:
         if not self.heeds:
             return

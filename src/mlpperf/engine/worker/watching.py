@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from .asked import folder_of, on_asking, on_reading
-from .callers import HERE, is_ours, outer_file
+from .callers import HERE, audit_hook, is_ours, outer_file
 from .children import ended_children, has_children
 from .execution import Place
 from .native import hidden_by_compilers, readers_unheard
@@ -196,6 +196,7 @@ class Watch:
             self._blind = self._blind or why
         return None
 
+    @audit_hook
     def _audit(self, event: str, given: tuple[Any, ...]) -> None:
         if event == "object.__getattr__":  # most are: each look at a frame for its code
             return
@@ -240,10 +241,7 @@ class Watch:
         """A module is run that lies in neither version; it may be one of theirs, installed."""
         if self._is_own(place):
             return
-        file, (_, installed, module) = (
-            Path(place),
-            place.rpartition("/site-packages/"),
-        )
+        file, (_, installed, module) = Path(place), place.rpartition("/site-packages/")
         for name in self._effects:
             if installed and self._is_of_another_project(name, module):
                 self.stray = f"{module} from {place}, in place of {name},"
