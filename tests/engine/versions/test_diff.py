@@ -893,6 +893,29 @@ def test_a_class_that_is_made_of_what_changed_is_not_followed(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("decorator", "is_unsure"),
+    [
+        ('pytest.mark.parametrize("n", [STEPS, pytest.param("STEPS", marks=pytest.mark.slow)])', 0),
+        ('pytest.mark.benchmark(group="STEPS")', 0),
+        ('pytest.mark.parametrize("n", [walk(STEPS)])', 1),
+        ("pytest.mark.sized(STEPS)", 1),
+        ("other.mark.parametrize(STEPS)", 1),
+        ("hook(STEPS)", 1),
+    ],
+)
+def test_a_mark_only_keeps_what_it_is_given(
+    decorator: str, is_unsure: bool, tmp_path: Path
+) -> None:
+    """What changed is then run by the test that gets it, and by no other."""
+    test = f"@{decorator}\ndef test_far(n):\n    n()\n"
+    shops = f"import pytest\nfrom .streets import STEPS, walk\n\n{test}"
+    streets = STREETS.replace("STEPS = 10", "STEPS = 20")
+    changed = between(tmp_path, {"shops": shops}, streets=streets)
+    assert ("src/town/shops.py" in unsure(changed)) == bool(is_unsure)
+    assert f"@{decorator}" in named(changed, tmp_path)
+
+
+@pytest.mark.parametrize(
     ("before", "after", "elsewhere"),
     [
         ("    return n\n", "    return n + 1\n", False),

@@ -48,6 +48,9 @@ GIVING |= {"NewType", "namedtuple", "compile", "getLogger", "Decimal", "Fraction
 GIVING |= {"MappingProxyType", "timedelta", "itemgetter", "partial", "Path", "join", "format"}
 GIVING |= {"Doc", "Version"}
 GIVING |= {"OrderedDict", "Counter", "split", "strip", "lower", "upper", "keys", "values", "items"}
+# Marks of pytest and its plugins that only keep what they are given, for when the tests are run.
+MARKS = {"parametrize", "skip", "skipif", "xfail", "usefixtures", "filterwarnings", "timeout"}
+MARKS |= {"benchmark", "codspeed_benchmark", "asyncio", "anyio", "flaky", "order"}
 # Packages besides Python's own whose functions of these names only wrap, or return a value.
 VALUES = {"numpy", "typing_extensions", "annotated_doc", "packaging"}
 # Calls that only return a value if the function that they are given does.

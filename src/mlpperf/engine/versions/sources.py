@@ -29,6 +29,7 @@ from .syntax import (
     code_of,
     functions_in,
     imports_in,
+    is_mark,
     is_never_run,
     is_text,
     last_name,
@@ -169,7 +170,9 @@ def _function(node: Function, within: str, trusted: Collection[str]) -> Part:
     given = node.args.args + node.args.posonlyargs + node.args.kwonlyargs
     given += filter(None, (node.args.vararg, node.args.kwarg))
     names, opaque = _effect([*top, *given, *filter(None, [node.returns])], trusted)
-    if unknown := {last_name(one) for one in node.decorator_list}.difference(trusted):
+    marks = [one for one in node.decorator_list if is_mark(one)]
+    wrapping = [one for one in node.decorator_list if one not in marks]
+    if unknown := {last_name(one) for one in wrapping}.difference(trusted):
         opaque = f"has the decorator {min(unknown)} on {node.name}"
     types = [node.args, node.returns] if node.decorator_list else []
     return Part(
@@ -181,7 +184,7 @@ def _function(node: Function, within: str, trusted: Collection[str]) -> Part:
         mentions=mentioned(*node.body, *top, *types, types=bool(types)),
         binds=frozenset({node.name, *names}),
         opaque=opaque,
-        reads=bool(opaque or mentioned(*top[len(node.decorator_list) :])),
+        reads=bool(opaque or marks or mentioned(*top[len(node.decorator_list) :])),
     )
 
 
@@ -319,7 +322,8 @@ def _effect(nodes: Iterable[ast.AST], trusted: Collection[str]) -> tuple[set[str
             if isinstance(node, Function):
                 names.add(node.name)
                 left += node.decorator_list
-                if any(last_name(one) not in trusted for one in node.decorator_list):
+                wrapping = [one for one in node.decorator_list if not is_mark(one)]
+                if any(last_name(one) not in trusted for one in wrapping):
                     opaque = opaque or f"decorates {node.name} {line}"
             continue
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -344,7 +348,7 @@ def _effect(nodes: Iterable[ast.AST], trusted: Collection[str]) -> tuple[set[str
             if called in APPLYING and called in trusted and node.args:
                 called = last_name(node.args[0])
             is_method = isinstance(node.func, ast.Attribute) and called in BUILTIN
-            if called not in trusted or is_method:
+            if (called not in trusted or is_method) and not is_mark(node):
                 opaque = opaque or f"calls {called or 'something'} {line}"
         elif isinstance(node, ast.AugAssign):
             if getattr(node.target, "id", "") != "__all__":

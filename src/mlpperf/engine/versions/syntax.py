@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
-from .known_names import ANY, ATTRIBUTE, BY_NAME, GETTERS, SHOWING, SHOWN
+from .known_names import ANY, ATTRIBUTE, BY_NAME, GETTERS, MARKS, SHOWING, SHOWN
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Import = ast.Import | ast.ImportFrom
@@ -23,6 +23,22 @@ def last_name(node: ast.AST) -> str:
     while isinstance(node, ast.Call | ast.Subscript):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "?")
+
+
+def is_mark(node: ast.AST) -> bool:
+    """Whether it is a mark of pytest that only keeps what it is given, such as `parametrize`.
+
+    So does `pytest.param`. Who reads other marks is not known, if they are given anything.
+    """
+    called = node.func if isinstance(node, ast.Call) else node
+    if not isinstance(called, ast.Attribute):
+        return False
+    of = called.value
+    if isinstance(of, ast.Attribute) and of.attr == "mark":
+        of, known = of.value, called.attr in MARKS or called is node
+    else:
+        known = called.attr == "param" and called is not node
+    return known and isinstance(of, ast.Name) and of.id == "pytest"
 
 
 def is_text(node: object) -> TypeGuard[ast.Expr]:

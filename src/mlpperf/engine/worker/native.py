@@ -14,7 +14,7 @@ OPEN_BY_PYTHON = {"numpy", "scipy", "pandas", "sklearn", "matplotlib", "kiwisolv
 OPEN_BY_PYTHON |= {"yaml", "_yaml", "markupsafe", "greenlet", "msgpack", "ujson", "orjson", "regex"}
 OPEN_BY_PYTHON |= {"pydantic_core", "rpds", "psutil", "sqlalchemy", "aiohttp", "multidict", "yarl"}
 OPEN_BY_PYTHON |= {"frozenlist", "propcache", "charset_normalizer", "wrapt", "coverage"}
-OPEN_BY_PYTHON |= {"simplejson"}
+OPEN_BY_PYTHON |= {"simplejson", "iminuit", "numcodecs", "google_crc32c"}
 # Those of Python that open files by themselves, besides what `asked` hears of.
 STANDARD_READERS = {"_sqlite3", "_dbm", "_gdbm", "_tkinter"}
 
@@ -29,7 +29,9 @@ def readers_unheard() -> set[str]:
     """The packages with extension modules that may open files unheard."""
     readers = set()
     for module, held in list(sys.modules.items()):
-        name, file = module.partition(".")[0], str(attribute(held, "__file__") or "")
+        spec, file = attribute(held, "__spec__"), str(attribute(held, "__file__") or "")
+        # Cython enters a module of a package under its last name, too.
+        name = str(attribute(spec, "name") or module).partition(".")[0]
         native = file.endswith((".so", ".pyd")) and "__mypyc" not in file
         known = is_standard(file) or name in OPEN_BY_PYTHON
         if name in STANDARD_READERS or (native and not known):
