@@ -203,7 +203,9 @@ def _attributes(value: Any) -> Parts:
 
 def _slots(kind: type) -> Iterator[str]:
     for one in kind.__mro__:
-        slots = () if issubclass(PurePath, one) else vars(one).get("__slots__", ())
+        if issubclass(PurePath, one):  # whose text is known
+            continue
+        slots = vars(one).get("__slots__", ())
         for name in [slots] if is_a(slots, str) else slots:
             private = name.startswith("__") and not name.endswith("__")
             yield f"_{one.__name__.lstrip('_')}{name}" if private else name

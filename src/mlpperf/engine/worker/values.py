@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -49,7 +50,7 @@ class Comparison:
         self._worlds, self._effects, self._changed = worlds, effects, changed
         self._roots = [os.path.realpath(world.root) + os.sep for world in worlds]
         self._own = set().union(*(world.packages for world in worlds))
-        parts = [{*world.root.split(os.sep)} for world in worlds]
+        parts = [set(Path(world.root).parts) for world in worlds]
         self._of_root = [ours - theirs for ours, theirs in zip(parts, reversed(parts))]
         self._known: dict[str, set[str]] = {}  # names, by file
         for effect in effects.values():
