@@ -26,7 +26,6 @@ from mlpperf.engine.history.records import CodeVersion, as_line, as_records
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.versions.diff import Changes, Effect
 from mlpperf.engine.versions.layout import PACKAGES
 from mlpperf.engine.worker.calls import CallTime, Counts, Executed, Extent
 from mlpperf.engine.worker.protocol import Counted, DryRun, Extents
@@ -184,11 +183,10 @@ def planned(
     sources: dict[str, str] | None = None,
 ) -> tuple[ChangedFunctions, MarkedTimes | None]:
     run = DryRun(ONE.names, took={side: CallTime(0.01, 0.01) for side in ("base", "head")})
-    changes = Changes("", {elsewhere or "a.py": Effect(elsewhere=bool(elsewhere))})
-    extents = {ONE: Extents(ONE.names, {"base": base, "head": head})}
+    extents = {ONE: Extents(ONE.names, {"base": base, "head": head}, elsewhere)}
     of_calls = {ONE: Counted(ONE.names, counted)} if counted else {}
     of_sides = dict.fromkeys(("base", "head"), sources or {})
-    known, marked = plan_marks(changes, {ONE: run}, extents, of_calls, of_sides)
+    known, marked = plan_marks({ONE: run}, extents, of_calls, of_sides)
     return known[ONE], marked.get(ONE)
 
 
@@ -228,7 +226,7 @@ def test_nothing_follows_where_more_than_functions_changed() -> None:
 
 def test_what_could_not_be_followed_is_not_marked() -> None:
     run = DryRun(ONE.names, took={side: CallTime(0.01, 0.01) for side in ("base", "head")})
-    known, marked = plan_marks(Changes(), {ONE: run}, {}, {}, {})
+    known, marked = plan_marks({ONE: run}, {}, {}, {})
     assert "could not be followed" in known[ONE].not_timed
     assert not marked
 

@@ -69,7 +69,8 @@ class Walks:
 def time_walk():
     streets.walk()
 """
-FOLLOWED: list[str] = []  # tests of which each call runs changed functions, as last answered
+# Tests of which each call runs changed functions, and what changed besides, as last answered.
+FOLLOWED: dict[str, str] = {}
 # Parts of pytest that no test here needs, and that take longer than all the rest where calls are
 # watched.
 PARTS = "cacheprovider debugging doctest faulthandler junitxml legacypath logging monkeypatch "
@@ -118,7 +119,8 @@ def touched(
     task = replace(task, kind="touch", series=series, changed=different.to_json())
     with TaskWorker(task, patience=60.0) as worker:
         answers = list(worker)
-    FOLLOWED[:] = [answer.series[2] for answer in answers if isinstance(answer, Extents)]
+    FOLLOWED.clear()
+    FOLLOWED.update({one.series[2]: one.elsewhere for one in answers if isinstance(one, Extents)})
     return {answer.series[2]: answer.why for answer in answers if isinstance(answer, Touch)}
 
 
@@ -152,6 +154,26 @@ def each(
     return dict(zip(calls, answers.values(), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "elsewhere"),
+    [
+        ("", "", ""),
+        ("from town import maps", "", "src/town/maps.py"),
+        ("", "__import__('town.maps')", "src/town/maps.py"),  # in a later one
+        ("", "open('changes/1.fix')", "changes/1.fix"),
+    ],
+)
+def test_what_changed_besides_functions_matters_if_it_is_run_or_may_be_read(
+    before: str, after: str, elsewhere: str, tmp_path: Path
+) -> None:
+    """Not what only tests import, nor a note for the changelog."""
+    base = {"src/town/maps.py": "SCALE = 1\n", "changes/1.fix": "Old.\n"}
+    head = {**WALK, "src/town/maps.py": "SCALE = 2\n", "changes/1.fix": "New.\n"}
+    calls = ["streets.walk()", *filter(None, [after and f"[streets.walk(), {after}]"])]
+    each(tmp_path, before, calls, head, base)
+    assert FOLLOWED.get("test_0") == elsewhere
+
+
 # --- what it runs ---------------------------------------------------------------------------------
 
 
@@ -179,7 +201,7 @@ def test_what_only_some_calls_run_is_seen(tmp_path: Path) -> None:
     changed = "runs what changed in src/town/streets.py"
     answers = each(tmp_path, before, calls, WALK)
     assert list(answers.values()) == [changed, "", "", changed]
-    assert FOLLOWED == ["test_3"], "one call shows nothing of what only some calls run"
+    assert [*FOLLOWED] == ["test_3"], "one call shows nothing of what only some calls run"
 
 
 def test_one_side_is_enough(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 The time within changed functions scatters much less than that of a whole call, of which they often
 are a small part. It decides what the whole call leaves open, but only if the rest is the same:
 
-- Every changed function that the series runs is marked, nothing but functions changed, and only
-  the calls run them. Otherwise the change also acts where nothing is marked.
+- Every changed function that the series runs is marked, only the calls run them, and nothing but
+  functions changed in files that are run or may be read. Otherwise the change also acts where
+  nothing is marked.
 - The rest of the call enters the same functions equally often, those in C included; if there was
   time to count bytecodes, they are the same there. Otherwise the changed functions have moved work.
 - What the changed functions get, return, and leave in their arguments is equal. The same functions
@@ -30,7 +31,6 @@ from ..history.fields import MOST, UNKNOWN, Bounds, Share
 from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, Interval
 from ..suites.series import Series
-from ..versions.diff import Changes
 from ..versions.layout import in_repository
 from ..worker.calls import Extent
 from ..worker.protocol import Counted, DryRun, Extents
@@ -143,7 +143,6 @@ def _wider(ratio: Interval, bias: float) -> Interval:
 
 
 def plan_marks(
-    changes: Changes,
     runs: Mapping[Series, DryRun],
     extents: Mapping[Series, Extents],
     counted: Mapping[Series, Counted],
@@ -154,15 +153,14 @@ def plan_marks(
     `sources` are those of the pair, by which `counted` names its files.
     """
     known, marked = {}, {}
-    elsewhere = next((name for name, effect in changes.effects.items() if effect.elsewhere), "")
     for series, run in runs.items():
         answer = extents.get(series)
-        if elsewhere:
+        if not answer:
+            why = "changed code runs before its calls, too, or they could not be followed in time"
+        elif elsewhere := answer.elsewhere:
             is_code = elsewhere.endswith(".py")
             shown = in_repository(elsewhere, sources["head"])
             why = f"{shown} changed{' in more than its functions' * is_code}"
-        elif not answer:
-            why = "changed code runs before its calls, too, or they could not be followed in time"
         else:
             why = _why_not(answer.sides, run.call_seconds)
         if why or not answer:

@@ -284,7 +284,7 @@ def _count(
         return called, {}
     plain = {s: runs[s] for s in set(countable) - apart if s.suite not in planned.registered}
     extents = called.touched.extents
-    known, marked = plan_marks(changes, plain, extents, counted, context.pair.sources)
+    known, marked = plan_marks(plain, extents, counted, context.pair.sources)
     marks = {s: replace(called.findings[s], changed_functions=one) for s, one in known.items()}
     return called.with_findings(marks), marked
 

@@ -310,7 +310,11 @@ def _touch(versions: Versions) -> Iterator[Message]:
         if why_touched and by_calls:
             followed[names] = time.perf_counter() - start
     # The quick ones first: nobody waits until all are followed.
-    yield from _extents(task, copies, sorted(followed, key=lambda names: followed[names]))
+    series = sorted(followed, key=lambda names: followed[names])
+    if elsewhere := watch.elsewhere:
+        yield from (Extents(names, {}, elsewhere) for names in series)
+    else:
+        yield from _extents(task, copies, series)
 
 
 def _unexplained(versions: Versions, watch: Watch) -> str:

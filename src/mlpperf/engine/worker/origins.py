@@ -33,6 +33,7 @@ UNKNOWN = (
     "files that runs"
 )
 
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
@@ -40,6 +41,15 @@ PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 def is_standard(file: str) -> bool:
     """Whether a file is one of the standard library."""
     return file.startswith(STANDARD) and not any(packages in file for packages in PACKAGES)
+
+
+def is_of_another_project(name: str, module: str, roots: Iterable[str]) -> bool:
+    """Whether the file `name` below `roots` is this module of another project of the repository."""
+    if not f"/{name}".endswith(f"/{module}"):
+        return False
+    folders = [os.path.join(root, name[: -len(module)]).rstrip(os.sep) for root in roots]
+    folders += [os.path.dirname(one) for one in folders if os.path.basename(one) == "src"]
+    return any(os.path.isfile(os.path.join(at, f)) for at in folders for f in PROJECT_FILES)
 
 
 def scripts_of(copy: str) -> str:

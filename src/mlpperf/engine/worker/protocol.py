@@ -317,10 +317,13 @@ class Extents:
     """What of a call of a series lies within changed functions, by side.
 
     There is none if anything but its calls runs changed code, such as its set-up.
+
+    `elsewhere`: a file that changed in more than its functions, if that may matter; then no sides.
     """
 
     series: Names
     sides: dict[str, Extent]
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True)

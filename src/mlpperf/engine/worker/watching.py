@@ -25,7 +25,7 @@ from .callers import HERE, audit_hook, is_ours, outer_file
 from .children import ended_children, has_children
 from .execution import Place
 from .native import hidden_by_compilers, readers_unheard
-from .origins import is_standard
+from .origins import is_of_another_project, is_standard
 from .registrations import attribute
 from .tops import Tops, is_computed
 
@@ -46,7 +46,6 @@ ASKED = {"git", "hg", "file", "uname", "ldconfig", "gcc", "cc", "ld", "lscpu", "
 IMPORT = "<frozen importlib._bootstrap_external>"
 # These look for modules and installed packages in all folders of the path, whatever else is there.
 LISTING = (IMPORT, os.path.join(os.path.dirname(importlib.__file__), "metadata"))  # noqa: PTH118, PTH120
-PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 BY_PYTEST = f"{os.sep}_pytest{os.sep}"
 
 
@@ -102,7 +101,7 @@ class Watch:
         # Not by the code objects: those of two versions are equal, whatever their files.
         self._known: dict[Place, frozenset[str]] = {}
         self.entered: dict[Place, int] = {}
-        self._blind = self._seen = self.imported = ""
+        self._blind = self._seen = self._saw = self.imported = ""
         self._ran: set[str] = set()
         self._loading, self._excused, self._calls_c, self._beats = True, False, False, 0
         self._children = ended_children()
@@ -243,7 +242,8 @@ class Watch:
             return
         file, (_, installed, module) = Path(place), place.rpartition("/site-packages/")
         for name in self._effects:
-            if installed and self._is_of_another_project(name, module):
+            own = module.partition("/")[0] in self._packages
+            if installed and not own and is_of_another_project(name, module, self._roots.values()):
                 self.stray = f"{module} from {place}, in place of {name},"
             tail = re.split(r"(?:^|/)(?:(?:\.\.|src|lib|python)/)+", name)[-1]
             alone = "/" not in tail and not (file.parent / "__init__.py").exists()
@@ -251,14 +251,6 @@ class Watch:
                 place = f"the installed {module}" if installed else place
                 self._blind = f"imports {place} instead of {name}"
                 return
-
-    def _is_of_another_project(self, name: str, module: str) -> bool:
-        """Whether a file that differs is such a module of another project of the repository."""
-        if module.partition("/")[0] in self._packages or not f"/{name}".endswith(f"/{module}"):
-            return False
-        folders = [Path(root, name.removesuffix(module)) for root in self._roots.values()]
-        above = [folder.parent for folder in folders if folder.name == "src"]
-        return any((at / file).is_file() for at in (*folders, *above) for file in PROJECT_FILES)
 
     def _audit_file(self, event: str, given: Any) -> None:
         """A file is opened, or a folder listed."""
@@ -346,6 +338,16 @@ class Watch:
         ran = sorted(self._ran & active)
         return self._blind or (f"{RUNS} {ran[0]}" if ran else self._seen)
 
+    @property
+    def elsewhere(self) -> str:
+        """A file that changed in more than its functions, and was run or perhaps read; or none."""
+        run, unsure = set().union(*self._executed.values()), self._blind or self._seen or self._saw
+        for name, effect in self._effects.items():
+            is_read = effect["data"] and (unsure or name.endswith(".py"))
+            if effect["elsewhere"] and (name in run or is_read):
+                return name
+        return ""
+
     def loaded(self) -> str:
         """Why all series are touched by what was run so far, to load them; nothing if they are not.
 
@@ -367,6 +369,7 @@ class Watch:
         """Watch as if nothing had been run yet."""
         self._ran.clear()
         self.entered.clear()
+        self._saw = self._saw or self._seen
         self._seen = self.imported = ""
         self._children = ended_children()
 
