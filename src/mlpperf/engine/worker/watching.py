@@ -102,9 +102,8 @@ class Watch:
         self._known: dict[Place, frozenset[str]] = {}
         self.entered: dict[Place, int] = {}
         self._blind = self._seen = self._saw = self.imported = ""
-        self._ran: set[str] = set()
+        self._ran, self._children = set[str](), ended_children()
         self._loading, self._excused, self._calls_c, self._beats = True, False, False, 0
-        self._children = ended_children()
         if threading.active_count() > 1:
             self._blind = "threads were there before it could be watched"
         for name in THREADS:
