@@ -43,6 +43,9 @@ class Counting:
     def __init__(self, base: Peak, head: Peak, silent: Sequence[int] = ()) -> None:
         self.peaks, self.silent, self.asked = {"base": base, "head": head}, silent, 0
 
+    def shuffled(self, sides: Sequence[str]) -> list[str]:
+        return [*sides]
+
     def run(
         self, kind: str, sides: Sequence[str], suite: str, series: Any, calls: int
     ) -> tuple[list[MemoryCounts], None]:
@@ -59,6 +62,7 @@ def judged(
     isolated: str = "",
     shards: int = 1,
     warn: Callable[[str], None] = [].append,
+    alone: bool = False,
 ) -> Comparison:
     seen = {
         "base": {"peak": 383_000, "allocations": 7},
@@ -68,7 +72,8 @@ def judged(
     findings = {name: Finding(name, memory=seen) for name in names}
     pair = Pair(*(Version(side, None, Path()) for side in ("a", "b")), isolated=isolated)
     context = Context(pool, pair, Selection(), warn, shards=shards)
-    return Comparison("a", "b", {}, 0.005, 60.0, findings=judge_memory(context, findings))
+    memory = judge_memory(context, findings, (), [*findings] if alone else ())
+    return Comparison("a", "b", {}, 0.005, 60.0, findings=memory)
 
 
 def test_a_rise_that_every_process_confirms_is_reported() -> None:
@@ -89,6 +94,12 @@ def test_a_rise_is_reported_if_each_version_has_processes_of_its_own() -> None:
     pool = Counting(lambda: 1e6, lambda: 1.2e6)
     assert judged(pool, isolated="as asked").exit_code == 1
     assert pool.asked == 2 * judges_of_memory(1)
+
+
+def test_versions_that_would_meet_are_judged_in_processes_of_their_own() -> None:
+    together, apart = (Counting(lambda: 1e6, lambda: 1.2e6) for _ in range(2))
+    assert judged(together).exit_code == judged(apart, alone=True).exit_code == 1
+    assert apart.asked == 2 * together.asked
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.3])

@@ -66,9 +66,15 @@ def first_memory(
 
 
 def judge_memory(
-    context: Context, findings: Mapping[Series, Finding], long_calls: Collection[Series] = ()
+    context: Context,
+    findings: Mapping[Series, Finding],
+    long_calls: Collection[Series] = (),
+    alone: Collection[Series] = (),
 ) -> dict[Series, Finding]:
-    """Findings on the series that seem to take more memory, by what every process confirms."""
+    """Findings on the series that seem to take more memory, by what every process confirms.
+
+    `alone`: of these, each version needs a process of its own.
+    """
     suspects = [series for series, finding in findings.items() if finding.seems_grown]
     if not suspects:
         return {}
@@ -79,10 +85,11 @@ def judge_memory(
         context.progress(
             f"memory of {count(len(suspects), 'benchmark')}, process {process + 1} of {number}"
         )
-        for (suite, long), some in grouped(suspects, lambda s: (s.suite, s in long_calls)).items():
+        kinds = grouped(suspects, lambda s: (s.suite, s in long_calls, s in alone))
+        for (suite, long, apart), some in kinds.items():
             names = [one.names for one in some]
             many = 1 if long or suite == COMMANDS else CALLS  # each is a process of its own
-            for group in context.groups(suite):
+            for group in context.groups(suite, apart):
                 answers, _ = context.pool.run("memory", group, suite, series=names, calls=many)
                 for answer in answers:
                     i = suspects.index(Series.of(answer.series, suite))

@@ -279,7 +279,7 @@ def _count(
     left = {s: called.findings[s] for s in countable if not called.findings[s].memory}
     measured = first_memory(context, left, runs, apart, budget)
     called = called.with_findings(measured)
-    called = called.with_findings(judge_memory(context, called.findings, measured))
+    called = called.with_findings(judge_memory(context, called.findings, measured, apart))
     if not changes or changes.unknown or context.pair.isolated or context.pair.compiled:
         return called, {}
     plain = {s: runs[s] for s in set(countable) - apart if s.suite not in planned.registered}
