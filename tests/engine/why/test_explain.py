@@ -129,6 +129,7 @@ def short(loaded_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SECONDS_LEAST", "SECONDS_MOST"):
         monkeypatch.setattr(EXPLAIN, name, 0.15)
     monkeypatch.setattr(EXPLAIN, "SAMPLING_MOST", 1.0)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # half the start of each process
 
 
 @pytest.fixture
@@ -283,6 +284,7 @@ def scaled(versions: Any) -> tuple[str, str, str]:
         return next(n for n in pool.discover("", ["head"])["head"].series if n[2] == "scaled")
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_versions_in_processes_of_their_own_have_no_causes(town: Any) -> None:
     town.replace("src/town/streets.py", "LIMIT = 200", "LIMIT = 300")
     town.commit("more")
@@ -312,6 +314,7 @@ def test_a_benchmark_that_fails_has_no_causes(town: Any) -> None:
     assert explained(town).unknown == "the benchmarks do not run to an end"
 
 
+@pytest.mark.usefixtures("in_forks")
 def test_the_parts_of_a_command_are_timed_by_running_it(town: Any) -> None:
     town.write("pyproject.toml", PYPROJECT + '[project.scripts]\ntown = "town.streets:main"\n')
     text = (town.folder / "src/town/streets.py").read_text()
