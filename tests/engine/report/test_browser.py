@@ -151,7 +151,8 @@ const look = element => {
   const style = getComputedStyle(element);
   return [element.localName, style.color, style.backgroundColor, style.backgroundImage,
     style.opacity, style.fontSize, style.fontWeight, style.textDecorationLine, style.display,
-    style.position, style.zIndex, style.textShadow, style.borderBottom];
+    style.position, style.zIndex, style.textShadow, style.borderBottom, style.visibility,
+    element.checkVisibility()];
 };
 const repeated = (element, above) => {
   const key = `${above} ${look(element)}`, number = seen.get(key);
