@@ -77,9 +77,16 @@ class Walks:
 '''
 
 
-PYPROJECT = """[project]
+# Without the parts of pytest that no benchmark here needs: they take long where calls are watched.
+PARTS = "cacheprovider debugging doctest faulthandler junitxml legacypath logging monkeypatch "
+PARTS += "pastebin recwarn setuponly setupplan skipping stepwise threadexception tmpdir unittest "
+PARTS += "unraisableexception warnings"
+PYPROJECT = f"""[project]
 name = "town"
 version = "1.0"
+
+[tool.pytest.ini_options]
+addopts = "{" ".join(f"-p no:{part}" for part in PARTS.split())}"
 """
 
 
@@ -137,7 +144,7 @@ def test_a_file_that_git_ignores_is_named_where_a_benchmark_fails_without_it(tow
     assert "it reads maps/town.txt, which git ignores" in words(record)["test_stand"]
 
 
-@pytest.mark.usefixtures("counting")
+@pytest.mark.usefixtures("counting", "in_forks")
 def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) -> None:
     """By their times, what a call executes and the memory that it takes, of tests and asv."""
     town.replace("tests/perf/check_town.py", "[20, 40]", "[20]")
