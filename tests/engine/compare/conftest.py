@@ -27,6 +27,7 @@ class FakePool:
     def __init__(self, processes: Sequence[Sequence[Any]]) -> None:
         self.processes = list(processes)
         self.asked: list[tuple[str, list[str], int]] = []
+        self.series: list[Sequence[Any]] = []  # of each process but these
         self.sessions: list[Session] = []  # of all processes that time
 
     def shuffled(self, names: Sequence[str]) -> list[str]:
@@ -39,6 +40,7 @@ class FakePool:
         self, kind: str, sides: Sequence[str], suite: str, **task: Any
     ) -> tuple[list[Any], WorkerError | None]:
         self.asked.append((kind, list(sides), len(task["series"])))
+        self.series.append(task["series"])
         answers = self.processes.pop(0)
         answered = [a for a in answers if not isinstance(a, str | WorkerError)]
         deaths = [a for a in answers if isinstance(a, str | WorkerError)]

@@ -165,6 +165,14 @@ def test_a_series_that_ends_the_process_is_called_again_by_each_version_alone(
     assert ran_in_both(runs[A])
 
 
+def test_what_is_called_like_a_series_that_ends_the_process_comes_last(faked: Faked) -> None:
+    """It may do so, too, and others have not been called yet."""
+    one, two = (A._replace(case=case) for case in ("[1]", "[2]"))
+    context = faked(["killed"], ["killed"], [run(one, sides=["base"])], [run(two), run(B)])
+    module.dry_run(context, [one, two, B], 1.0)
+    assert context.pool.series[-1] == [B.names, two.names]
+
+
 FAILED = run(failed={"head": "registered twice"})
 ALONE = [[run(sides=["base"])], [run(sides=["head"])]]
 

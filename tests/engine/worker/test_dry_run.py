@@ -1,15 +1,17 @@
 """A few calls of a series: how long one takes."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mlpperf.engine.pool.process import TaskWorker
 from mlpperf.engine.worker import dry_run
 from mlpperf.engine.worker.clocks import waited
 from mlpperf.engine.worker.dry_run import call_time, noting
-from mlpperf.engine.worker.protocol import DryRun
+from mlpperf.engine.worker.protocol import DryRun, Side, Task
 from mlpperf.engine.worker.runner import Runner
 from mlpperf.engine.worker.timeout import TooLongError
 
@@ -84,3 +86,21 @@ def test_nor_is_it_of_a_call_that_is_stopped(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_time_that_others_have_taken_only_grows() -> None:
     assert 0.0 <= waited() <= waited()
+
+
+@pytest.mark.usefixtures("in_forks")
+def test_what_is_called_like_a_series_that_takes_too_long_comes_last(tmp_path: Path) -> None:
+    """But for the one that comes next, which is being prepared by then."""
+    (tmp_path / "speed").mkdir()
+    (tmp_path / "speed/nights.py").write_text(
+        "import time\n\ndef time_sleep(n):\n    time.sleep(n)\n\n"
+        "time_sleep.params = [9, 8, 7, 6]\n\ndef time_wake():\n    pass\n"
+    )
+    cases = ["(9)", "(8)", "(7)", "(6)"]
+    series = [*(("nights", case, "time_sleep") for case in cases), ("nights", "", "time_wake")]
+    sides = {"head": Side(str(tmp_path), ["town"], [str(tmp_path)])}
+    task = Task("dry_run", "asv", ["speed"], sides, series=series, longest=0.05)
+    with TaskWorker(task, patience=60.0) as worker:
+        answers: list[Any] = list(worker)
+    assert [bool(one.took) for one in answers] == [False, False, True, False, False]
+    assert [one.series for one in answers] == [series[at] for at in (0, 1, 4, 2, 3)]

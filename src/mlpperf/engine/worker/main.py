@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -149,11 +149,22 @@ def _beside(versions: Versions) -> Iterator[Message]:
             yield Inventory(name, copy.series, copy.broken)
 
 
-def _each(series: Sequence[Names]) -> Iterator[tuple[Names, Names | None]]:
-    """Each series, and the one that comes next."""
-    for names, following in zip(series, [*series[1:], None]):
+def _each(
+    series: Sequence[Names], slow: Collection[tuple[str, str]] = ()
+) -> Iterator[tuple[Names, Names | None]]:
+    """Each series, and the one that comes next.
+
+    Those of functions that are in `slow` meanwhile come last, so that others get their time.
+    """
+    left, known = list(reversed(series)), 0
+    following = left.pop() if left else None
+    while names := following:
+        following = left.pop() if left else None
         begins(names)
         yield names, following
+        if len(slow) > known:
+            known = len(slow)
+            left.sort(key=lambda one: (one[0], one[2]) not in slow)
 
 
 def _dry_run(versions: Versions) -> Iterator[Message]:
@@ -167,7 +178,8 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
         yield from dry_run(copies, task.series, Path(task.inputs))  # type: ignore[arg-type]
         return
     children = Children()
-    for names, following in _each(task.series):
+    slow: set[tuple[str, str]] = set()
+    for names, following in _each(task.series, slow):
         answer = DryRun(names, next(iter(copies.values())).quantity(names))
         left: dict[str, str] = {}
         for name, copy in copies.items() if answer.quantity == "time" else ():
@@ -189,6 +201,8 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
             for name, took in answer.took.items():
                 why_apart = f"sets something for the whole process in one version only ({what})"
                 answer.took[name] = replace(took, apart=why_apart)
+        if answer.aborted:
+            slow.add((names[0], names[2]))
         yield answer
 
 
