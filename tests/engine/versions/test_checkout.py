@@ -262,6 +262,19 @@ def test_a_copy_keeps_the_modes_of_files(mode: int, project: Any, tmp_path: Path
     assert executable == mode & 0o100
 
 
+def test_a_copy_keeps_which_file_is_newer(project: Any, tmp_path: Path) -> None:
+    """A build makes C code anew only if it is older than what it is made of."""
+    project.write("src/pkg/quick.pyx", "old")
+    project.commit()
+    project.write("src/pkg/quick.c", "made of the old one")  # neither tracked nor ignored
+    project.write("src/pkg/quick.pyx", "new")
+    os.utime(project.folder / "src/pkg/quick.c", (1e9, 1e9))
+    copy_tree(project.folder, tmp_path / "copy")
+    made, source = (tmp_path / "copy/src/pkg" / name for name in ("quick.c", "quick.pyx"))
+    assert made.stat().st_mtime == 1e9
+    assert made.stat().st_mtime < source.stat().st_mtime
+
+
 def test_a_temporary_folder_in_the_working_tree_is_no_part_of_it(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

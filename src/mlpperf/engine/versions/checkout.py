@@ -122,8 +122,8 @@ def copy_tree(folder: Path, into: Path) -> Missing:
     """Copy the working tree at `folder` to `into`: changes and new files, no ignored files.
 
     Virtual environments are left out as well, and so are links that lead out of the copy, pipes and
-    sockets. Files keep their mode. Submodules are copied as they are; the result are those that are
-    not initialised, which stay empty.
+    sockets. Files keep their mode and times. Submodules are copied as they are; the result are
+    those that are not initialised, which stay empty.
 
     Raises `MlpperfError` if a file cannot be copied.
     """
@@ -167,6 +167,8 @@ def _copied(folder: Path, into: Path) -> Missing:
             elif stat.S_ISREG(kind):
                 shutil.copyfile(source, target, follow_symlinks=False)
                 target.chmod(stat.S_IMODE(kind) & 0o777 | 0o600)
+                modified = source.stat().st_mtime_ns  # builds look which file is newer
+                os.utime(target, ns=(modified, modified))
             elif stat.S_ISDIR(kind) and name in pins:
                 target.mkdir(exist_ok=True)
                 if (source / ".git").exists():
