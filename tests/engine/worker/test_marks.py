@@ -241,7 +241,8 @@ SERIES: list[Names] = [
 @pytest.mark.usefixtures("in_forks")
 def test_the_worker_follows_and_times_what_only_calls_run(walks: Task) -> None:
     lines = {side: {"town/streets.py": [(2, 6)]} for side in walks.sides}
-    effect = {"lines": lines, "tops": {}, "unsure": {}, "values": {}, "data": False, "named": False}
+    effect: dict[str, Any] = dict.fromkeys(("data", "named", "elsewhere"), False)
+    effect |= {"lines": lines, "tops": {}, "unsure": {}, "values": {}}
     changed = {"town/streets.py": effect}
     followed = [
         answer
