@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,11 +65,11 @@ def backfill(
     if minutes is not None and not minutes >= 0:
         raise MlpperfError(f"--minutes takes a number from 0 on, not {minutes:g}.")
     recording = Recording("comparison", "comparisons", records)
-    whole, counting = _lineage(commits, since)
+    whole, suites = _lineage(commits, since)
     lineage = whole.thinned(every)
     asked = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": budget}
     request = _request(lineage, series=series or (), **asked)
-    levels = gathered(recording.file.parent, lineage, again, asked=request.asked, **counting)
+    levels = gathered(recording.file.parent, lineage, again, asked=request.asked, suites=suites)
     plan = Plan(levels, request.selected, again)
     console = terminal.console()
     end = None if minutes is None else time.monotonic() + 60 * minutes
@@ -137,11 +138,11 @@ def bisect(
     if not 0.5 <= share < 1:
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")
     recording = Recording("comparison", "comparisons", records)
-    lineage, counting = _lineage(f"{good}..{bad}")
+    lineage, suites = _lineage(f"{good}..{bad}")
     seconds = budget if budget is not None or wanted is None else SECONDS_OF_ONE
     asked = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": seconds}
     request = _request(lineage, series=[wanted] if wanted else (), **asked)
-    counting["asked"] = request.asked
+    counting = {"asked": request.asked, "suites": suites}
     plan = Plan(gathered(recording.file.parent, lineage, strict=True, **counting))
     console = terminal.console()
     with terminal.activity() as progress:
@@ -178,7 +179,7 @@ def _request(lineage: Lineage, **asked: Any) -> Request:
     return Request(first, last, benchmarks=last, usual=extensions.hot_paths(), **asked)
 
 
-def _lineage(commits: str | None, since: str | None = None) -> tuple[Lineage, dict[str, Any]]:
+def _lineage(commits: str | None, since: str | None = None) -> tuple[Lineage, Collection[str]]:
     """Commits of the project's repository, or of the one that `asv.conf.json` names.
 
     And whose suites count in recorded comparisons: those of the branch that is checked out.
@@ -190,4 +191,4 @@ def _lineage(commits: str | None, since: str | None = None) -> tuple[Lineage, di
 
     with scratch("repository") as folder:
         top = source(Path.cwd(), folder).top
-        return chosen(commits, top, since), {"suites": branch(None, top).places}
+        return chosen(commits, top, since), branch(None, top).places

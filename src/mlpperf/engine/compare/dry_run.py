@@ -78,9 +78,7 @@ def dry_run(
                 guilty = next((one for one in left if one.names == lost.series), left[0])
                 left.remove(guilty)
                 slow = {guilty.function, *(s.function for s, run in runs.items() if run.aborted)}
-                left = [
-                    s for is_slow in (False, True) for s in left if (s.function in slow) == is_slow
-                ]
+                left.sort(key=lambda one: one.function in slow)
                 for side in reversed(group):  # which version was it?
                     answers, lost = called(context, [side], [guilty], longest, repeat)
                     why = str(lost or "it gave no answer")

@@ -168,10 +168,9 @@ def _since_release(site: Draft, opened: Sequence[Event]) -> str:
             if change > 0 and known:
                 slower[series.name] = max(change, slower.get(series.name, 0.0))
     tag = levels.lineage[at].tags[0]
-    if not slower and (site.lacks or any(event.order > at for event in opened)):
-        return ""
     if not slower:
-        return f"Nothing is slower than at {tag}."
+        unclear = site.lacks or any(event.order > at for event in opened)
+        return "" if unclear else f"Nothing is slower than at {tag}."
     worst = sorted(slower, key=lambda name: -slower[name])
     changes = [f"{name} ({by_percent(math.exp(slower[name]))})" for name in worst]
     return f"Slower than at {tag}: {some(changes, NAMED)}."

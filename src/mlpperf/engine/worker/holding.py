@@ -28,8 +28,7 @@ from types import (
 )
 from typing import Any
 
-from .origins import is_standard
-from .registrations import PLAIN, is_a
+from .registrations import PLAIN, is_a, is_standard_module
 
 ARRAY_MOST = 1 << 26  # bytes
 # Modules of Python whose objects show their whole value as text, without other code.
@@ -76,7 +75,7 @@ def holding(value: Any) -> Holding:
     if wrapped is not None:
         attributes["__wrapped__"] = wrapped
     held.parts.update((f".{name}", one) for name, one in attributes.items())
-    if not see and held.data is None and _is_standard(kind):
+    if not see and held.data is None and _is_of_python(kind):
         held.parts.update(_reduced(value))
     return held
 
@@ -211,13 +210,9 @@ def _slots(kind: type) -> Iterator[str]:
             yield f"_{one.__name__.lstrip('_')}{name}" if private else name
 
 
-def _is_standard(kind: type) -> bool:
-    """Whether a class is of Python itself."""
+def _is_of_python(kind: type) -> bool:
     module = sys.modules.get(kind.__module__)
-    if kind.__module__ == "builtins" or kind.__module__ in sys.builtin_module_names:
-        return True
-    file = getattr(module, "__file__", None)
-    return isinstance(file, str) and is_standard(file)
+    return is_a(module, ModuleType) and is_standard_module(module)
 
 
 def _reduced(value: Any) -> Parts:

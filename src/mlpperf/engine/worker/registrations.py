@@ -54,7 +54,7 @@ def registered_with(own: Collection[str]) -> str:
     seen: set[int] = set()
     for module in outside_modules():
         top = module.__name__.partition(".")[0]
-        if top in RUNNERS or top in own or (_is_standard(module) and top not in MEETING):
+        if top in RUNNERS or top in own or (is_standard_module(module) and top not in MEETING):
             continue
         for name, value in list(vars(module).items()):
             if is_a(value, ModuleType):
@@ -66,7 +66,8 @@ def registered_with(own: Collection[str]) -> str:
     return ""
 
 
-def _is_standard(module: ModuleType) -> bool:
+def is_standard_module(module: Any) -> bool:
+    """Whether a module is of Python itself."""
     file = attribute(module, "__file__")
     if not isinstance(file, str):
         return module.__name__ in sys.builtin_module_names
